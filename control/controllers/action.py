@@ -1,0 +1,95 @@
+"""What a controller may ask for: writes to the API, as values.
+
+A controller never calls the API. It returns actions, and the shell (`run`) performs them in order, stopping at the first
+that fails; the key is then retried with a back-off. Every write is safe on a stale world: creates have deterministic
+names (a repeat is AlreadyExists, which the shell treats as done), updates carry the resourceVersion that the decision
+was made on, deletes carry the UID. Conflict and NotFound mean "the world moved on": the shell waits for the mirror.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from control.api.kinds import Kind
+from control.api.objects import Object
+
+
+@dataclass(frozen=True, slots=True)
+class Create:
+    kind: Kind
+    obj: Object
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """PUT of the whole object; obj.metadata.resourceVersion is the precondition. `subresource`: "" or "status"."""
+
+    kind: Kind
+    obj: Object
+    subresource: Literal["", "status"] = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Patch:
+    """A merge patch, for a change that must not overwrite what others write (owner references, labels, finalizers).
+
+    The shell adds metadata.uid as a precondition, so that a patch never hits another object of the same name.
+    """
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+    patch: Any
+    subresource: Literal["", "status"] = ""
+    patch_type: Literal["application/merge-patch+json", "application/strategic-merge-patch+json"] = (
+        "application/merge-patch+json"
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str = ""
+    propagation: Literal["", "Background", "Foreground", "Orphan"] = ""
+    grace_period_s: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Bind:
+    """The scheduler's decision: POST of pods/binding."""
+
+    namespace: str
+    name: str
+    uid: str
+    node: str
+
+
+@dataclass(frozen=True, slots=True)
+class Emit:
+    """An Event about `regarding`; the shell joins repeats into one with a count, as client-go's correlator does."""
+
+    regarding: Object
+    type: Literal["Normal", "Warning"]
+    reason: str
+    message: str
+
+
+Action = Create | Update | Patch | Delete | Bind | Emit
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What `reconcile` decided: writes in order, and when to look again even if nothing changes (None: never)."""
+
+    actions: tuple[Action, ...] = ()
+    wake_at: datetime | None = None
+
+
+SETTLED = Outcome()
+"""The world is as the spec says."""

@@ -1,0 +1,162 @@
+"""The contract: everything that the data plane can be told, as frozen values.
+
+The data plane owns this format, as Envoy owns xDS, and knows nothing of Kubernetes beyond it; `control.publish` builds to
+it. State is a set of named resources of five types. A listener accepts connections; an ingress listener looks a request up
+among the routes of its `table`; a route or a listener names a backend; a backend's endpoints are resources of their own, so
+that one pod's flip costs one endpoint's bytes however many there are. Resources refer to each other by name, and a name that
+is not there yet is no error (a route to an unknown backend answers 503, as an ingress controller does): order of arrival
+never matters.
+
+The first `Update` of a connection is `full`: it *is* the state, whatever is not in it is gone. Later ones carry what changed.
+A worker answers each with `Ack` or `Nack`; after a Nack it goes on with its last good state, and the next update must be
+full. `triggered_at` is when the cause happened (for an endpoint: the pod's Ready transition), so that the time from cause to
+effect is measurable at the place of effect.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ListenerMode = Literal["tcp", "http", "ingress"]
+PathType = Literal["Exact", "Prefix", "ImplementationSpecific"]
+Policy = Literal["random", "round-robin", "least-request"]
+Retry = Literal["none", "kube-proxy", "ingress-nginx"]
+ResourceType = Literal["listener", "route", "backend", "endpoint", "certificate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """A socket and what happens on it.
+
+    `tcp`: each connection goes to one endpoint of `backend` (kube-proxy). `http`: each request does (appProtocol http).
+    `ingress`: each request is routed by the routes whose `table` is this listener's. A tcp or http listener whose backend
+    has no usable endpoint is closed, so that clients see the connection refused, as under kube-proxy.
+    """
+
+    name: str
+    address: str
+    port: int
+    mode: ListenerMode
+    backend: str = ""
+    table: str = ""
+    tls: bool = False  # certificates are chosen by SNI among all Certificate resources
+    affinity_timeout_s: float = 0.0  # sessionAffinity ClientIP, sliding; 0 = none
+    reads_terminating: bool = True  # KEP-1669: fall back on serving terminating endpoints when none is ready
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One path rule of one Ingress. `host` "" matches every host; "*.example.com" one label more, exactly.
+
+    Among routes of equal host, path and type the smallest `order` wins (oldest Ingress first). `is_default` makes the rule a
+    default backend: consulted after all paths of its host (host set) or of the whole table (host "").
+    """
+
+    name: str
+    table: str
+    host: str
+    path: str
+    path_type: PathType
+    backend: str
+    order: tuple[str, str, int]  # (creationTimestamp, namespace/name, index)
+    is_default: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A set of endpoints (those whose `backend` is this name) and how to use it."""
+
+    name: str  # namespace/service:port, or namespace/service:port@ingress where the policies differ
+    policy: Policy = "random"
+    retry: Retry = "none"
+    tries_max: int = 1
+    connect_timeout_s: float = 5.0  # ingress-nginx proxy-connect-timeout
+    response_timeout_s: float = 60.0  # ingress-nginx proxy-read-timeout
+    idle_timeout_s: float = 60.0  # upstream keep-alive: ingress-nginx upstream-keepalive-timeout
+    connections_max: int = 1024  # per endpoint and worker
+    pending_max: int = 1024  # requests waiting for a connection, per endpoint and worker
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One address of one backend with the conditions of KEP-1672; `id` is unique within the backend."""
+
+    backend: str
+    id: str  # target pod uid, or address:port for manual slices
+    address: str
+    port: int
+    ready: bool
+    serving: bool
+    terminating: bool
+    node: str = ""
+    zone: str = ""
+    target: str = ""  # namespace/pod, for people
+    triggered_at: float = 0.0  # Unix time, seconds
+
+    @property
+    def name(self) -> str:
+        return f"{self.backend}|{self.id}"
+
+
+@dataclass(frozen=True, slots=True)
+class Certificate:
+    """A certificate chain and key in PEM for `hosts` (exact or wildcard); hosts ("",) is the default certificate."""
+
+    name: str
+    hosts: tuple[str, ...]
+    chain_pem: str
+    key_pem: str
+
+
+Resource = Listener | Route | Backend | Endpoint | Certificate
+
+TYPES: dict[ResourceType, type[Resource]] = {
+    "listener": Listener,
+    "route": Route,
+    "backend": Backend,
+    "endpoint": Endpoint,
+    "certificate": Certificate,
+}
+
+ResourceKey = tuple[ResourceType, str]
+"""(type, name): what a resource is replaced or removed by."""
+
+
+def type_of(resource: Resource) -> ResourceType:
+    return type(resource).__name__.lower()  # type: ignore[return-value]
+
+
+def key_of(resource: Resource) -> ResourceKey:
+    return type_of(resource), resource.name
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """From the publisher: the whole state (`full`) or what changed since the update before. Versions only grow."""
+
+    version: int
+    full: bool
+    upserts: tuple[Resource, ...] = ()
+    removes: tuple[ResourceKey, ...] = ()
+    triggered_at: float = 0.0  # Unix time of the oldest cause joined in this update; 0 = unknown
+    published_at: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ack:
+    """From a worker: this version is in force in it since `applied_at` (Unix time)."""
+
+    version: int
+    applied_at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Nack:
+    """From a worker: this version was refused and the last good one stays in force; the next update must be full."""
+
+    version: int
+    error: str
+
+
+Message = Update | Ack | Nack
