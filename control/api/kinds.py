@@ -1,7 +1,7 @@
 """The kinds that loopkube serves, as identities: names and scope, no behaviour.
 
-One row a kind. What the API server does with a kind (schema, defaults, validation, columns) is `scheme.py`'s; clients of
-the API (mirrors, controllers, kubelet, publisher) need only this.
+One row a kind. What the API server does with a kind (schema, defaults, validation, columns) is `scheme.py`'s; clients
+of the API (mirrors, controllers, kubelet, publisher) need only this.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ KINDS: tuple[Kind, ...] = (
     EVENTS_EVENT, ENDPOINT_SLICE, REPLICA_SET, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB,
     INGRESS, INGRESS_CLASS, LEASE, POD_DISRUPTION_BUDGET, PRIORITY_CLASS,
 )  # fmt: skip
-"""Every kind that is stored. Events are one stored resource seen through two groups: EVENTS_EVENT is a view of EVENT."""
+"""Every kind that is stored. Events are one stored resource seen through two groups: EVENTS_EVENT views EVENT."""
 
 BY_API_KIND: dict[tuple[str, str], Kind] = {(kind.api_version, kind.kind): kind for kind in KINDS}
 """By (apiVersion, kind), as an object names itself or an owner reference names an owner."""

@@ -1,10 +1,10 @@
 """API objects are plain JSON values, and everybody treats them as read-only.
 
-A Kubernetes object travels through loopkube as the `dict` that its JSON says: the scheme has over twenty kinds, users'
-patches reach any field, and a round trip through classes would lose what we do not know. The price is discipline: an
-object that came out of a mirror, the store or an event is shared by all readers, so whoever wants to change one makes a
-copy first (`copy_of`). Functions here read the parts that all kinds share (ObjectMeta, conditions, owner references), so
-that no other file spells `obj["metadata"]["labels"]` with its three cases of absence.
+A Kubernetes object travels through loopkube as the `dict` that its JSON says: the scheme has over twenty kinds,
+users' patches reach any field, and a round trip through classes would lose what we do not know. The price is
+discipline: an object that came out of a mirror, the store or an event is shared by all readers, so whoever wants to
+change one makes a copy first (`copy_of`). Functions here read the parts that all kinds share (ObjectMeta, conditions,
+owner references), so that no other file spells `obj["metadata"]["labels"]` with its three cases of absence.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """The scheme: what the API server does with each kind, one row a kind.
 
 A `Resource` joins a kind's identity with its schema, defaults, validation, strategy and printer columns. Handlers are
-generic over it: no handler names a kind. Rows are assembled in `control.api.rows`; a new kind is a new row there plus, where
-Kubernetes has special rules for it, a file of its own under `defaults/` and `validation/`.
+generic over it: no handler names a kind. Rows are assembled in `control.api.rows`; a new kind is a new row there
+plus, where Kubernetes has special rules for it, a file of its own under `defaults/` and `validation/`.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ class Strategy:
     """What Kubernetes' registry strategy does around a write, all on objects that the caller may change.
 
     `prepare_create(obj)` and `prepare_update(new, old)` wipe what clients may not set (status on the main resource),
-    keep what they may not change silently, and set metadata.generation. `prepare_status_update(new, old)` keeps everything
-    but status. Run before defaulting's result is validated.
+    keep what they may not change silently, and set metadata.generation. `prepare_status_update(new, old)` keeps
+    everything but status. Run before defaulting's result is validated.
     """
 
     prepare_create: Callable[[Object], None]

@@ -1,9 +1,10 @@
 """What a controller may ask for: writes to the API, as values.
 
-A controller never calls the API. It returns actions, and the shell (`run`) performs them in order, stopping at the first
-that fails; the key is then retried with a back-off. Every write is safe on a stale world: creates have deterministic
-names (a repeat is AlreadyExists, which the shell treats as done), updates carry the resourceVersion that the decision
-was made on, deletes carry the UID. Conflict and NotFound mean "the world moved on": the shell waits for the mirror.
+A controller never calls the API. It returns actions, and the shell (`run`) performs them in order, stopping at the
+first that fails; the key is then retried with a back-off. Every write is safe on a stale world: creates have
+deterministic names (a repeat is AlreadyExists, which the shell treats as done), updates carry the resourceVersion
+that the decision was made on, deletes carry the UID. Conflict and NotFound mean "the world moved on": the shell waits
+for the mirror.
 """
 
 from __future__ import annotations

@@ -1,9 +1,10 @@
 """How the kubelet asks for processes: by name, from whoever is their parent.
 
-The kubelet's own process may be killed at any moment while pods go on, so it never forks. The supervisor is the parent of
-every process: it starts, signals, reaps and logs them, and keeps exit codes until told to forget them. This protocol is
-all that the kubelet knows of it (the supervisor's side is `control.supervise`). Process ids are the kubelet's own names
-(`<pod uid>/<container>/<restart count>`), so after a crash `processes()` tells it what runs and what ended meanwhile.
+The kubelet's own process may be killed at any moment while pods go on, so it never forks. The supervisor is the
+parent of every process: it starts, signals, reaps and logs them, and keeps exit codes until told to forget them. This
+protocol is all that the kubelet knows of it (the supervisor's side is `control.supervise`). Process ids are the
+kubelet's own names (`<pod uid>/<container>/<restart count>`), so after a crash `processes()` tells it what runs and
+what ended meanwhile.
 """
 
 from __future__ import annotations

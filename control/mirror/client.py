@@ -1,9 +1,10 @@
 """The Kubernetes API as its clients see it: one protocol, two transports.
 
-Controllers, kubelet and publisher hold a `Client` and nothing else of the API server. Inside the control process it is a
-function call into the server's handlers (`control.apiserver.local.LocalClient`, structurally typed: the columns do not
-import each other); over a kubeconfig it is HTTPS (`control.mirror.remote.RemoteClient`). Both run the same admission,
-validation and preconditions, raise the same `StatusError`s, and return objects that are shared: never change one in place.
+Controllers, kubelet and publisher hold a `Client` and nothing else of the API server. Inside the control process it
+is a function call into the server's handlers (`control.apiserver.local.LocalClient`, structurally typed: the columns
+do not import each other); over a kubeconfig it is HTTPS (`control.mirror.remote.RemoteClient`). Both run the same
+admission, validation and preconditions, raise the same `StatusError`s, and return objects that are shared: never
+change one in place.
 """
 
 from __future__ import annotations

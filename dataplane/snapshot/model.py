@@ -1,16 +1,16 @@
 """The contract: everything that the data plane can be told, as frozen values.
 
-The data plane owns this format, as Envoy owns xDS, and knows nothing of Kubernetes beyond it; `control.publish` builds to
-it. State is a set of named resources of five types. A listener accepts connections; an ingress listener looks a request up
-among the routes of its `table`; a route or a listener names a backend; a backend's endpoints are resources of their own, so
-that one pod's flip costs one endpoint's bytes however many there are. Resources refer to each other by name, and a name that
-is not there yet is no error (a route to an unknown backend answers 503, as an ingress controller does): order of arrival
-never matters.
+The data plane owns this format, as Envoy owns xDS, and knows nothing of Kubernetes beyond it; `control.publish`
+builds to it. State is a set of named resources of five types. A listener accepts connections; an ingress listener
+looks a request up among the routes of its `table`; a route or a listener names a backend; a backend's endpoints are
+resources of their own, so that one pod's flip costs one endpoint's bytes however many there are. Resources refer to
+each other by name, and a name that is not there yet is no error (a route to an unknown backend answers 503, as an
+ingress controller does): order of arrival never matters.
 
-The first `Update` of a connection is `full`: it *is* the state, whatever is not in it is gone. Later ones carry what changed.
-A worker answers each with `Ack` or `Nack`; after a Nack it goes on with its last good state, and the next update must be
-full. `triggered_at` is when the cause happened (for an endpoint: the pod's Ready transition), so that the time from cause to
-effect is measurable at the place of effect.
+The first `Update` of a connection is `full`: it *is* the state, whatever is not in it is gone. Later ones carry what
+changed. A worker answers each with `Ack` or `Nack`; after a Nack it goes on with its last good state, and the next
+update must be full. `triggered_at` is when the cause happened (for an endpoint: the pod's Ready transition), so that
+the time from cause to effect is measurable at the place of effect.
 """
 
 from __future__ import annotations
@@ -29,9 +29,9 @@ ResourceType = Literal["listener", "route", "backend", "endpoint", "certificate"
 class Listener:
     """A socket and what happens on it.
 
-    `tcp`: each connection goes to one endpoint of `backend` (kube-proxy). `http`: each request does (appProtocol http).
-    `ingress`: each request is routed by the routes whose `table` is this listener's. A tcp or http listener whose backend
-    has no usable endpoint is closed, so that clients see the connection refused, as under kube-proxy.
+    `tcp`: each connection goes to one endpoint of `backend` (kube-proxy). `http`: each request does (appProtocol
+    http). `ingress`: each request is routed by the routes whose `table` is this listener's. A tcp or http listener
+    whose backend has no usable endpoint is closed, so that clients see the connection refused, as under kube-proxy.
     """
 
     name: str
@@ -49,8 +49,8 @@ class Listener:
 class Route:
     """One path rule of one Ingress. `host` "" matches every host; "*.example.com" one label more, exactly.
 
-    Among routes of equal host, path and type the smallest `order` wins (oldest Ingress first). `is_default` makes the rule a
-    default backend: consulted after all paths of its host (host set) or of the whole table (host "").
+    Among routes of equal host, path and type the smallest `order` wins (oldest Ingress first). `is_default` makes the
+    rule a default backend: consulted after all paths of its host (host set) or of the whole table (host "").
     """
 
     name: str
