@@ -1,0 +1,127 @@
+"""Strict types: a JSON object becomes a dataclass only if every field is there by name, by type and by value.
+
+The contract is between two programs of ours, so a surprise is a mistake in one of them and never something to be
+lenient about: a field too many, a field too few (unless the model gives it a default), `1` where text belongs, `true`
+where a number belongs, a word that the model's Literal does not list. Each is refused with the path of the offending
+field, because the publisher logs what the worker says and a person has to find the object.
+
+The checks are compiled once per dataclass from its type hints, so the model stays the only place that lists fields.
+Integers are accepted where a float belongs (JSON writers drop `.0`), never the other way round; infinities and NaN
+cannot be written in JSON and need no check.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import MISSING, fields
+from functools import cache
+from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
+
+Check = Callable[[Any, str], Any]
+"""(value, path of the field) -> the value as the model wants it, or ContractError."""
+
+T = TypeVar("T")
+
+
+class ContractError(Exception):
+    """Bytes or values that the contract does not allow; the text names the field."""
+
+
+def decode(cls: type[T], value: Any, path: str) -> T:
+    """Turn a decoded JSON object into `cls`, refusing whatever the dataclass does not declare."""
+    checks, required = _plan(cls)
+    if type(value) is not dict:
+        raise ContractError(f"{path}: {_kind(value)} where an object belongs")
+    arguments = {}
+    for name, item in value.items():
+        check = checks.get(name)
+        if check is None:
+            raise ContractError(f"{path}.{name}: unknown field")
+        arguments[name] = check(item, f"{path}.{name}")
+    for name in required:
+        if name not in arguments:
+            raise ContractError(f"{path}.{name}: missing")
+    return cls(**arguments)
+
+
+@cache
+def _plan(cls: type[Any]) -> tuple[dict[str, Check], tuple[str, ...]]:
+    hints = get_type_hints(cls)
+    checks = {field.name: _check(hints[field.name]) for field in fields(cls)}
+    required = tuple(
+        field.name for field in fields(cls) if field.default is MISSING and field.default_factory is MISSING
+    )
+    return checks, required
+
+
+def _check(hint: Any) -> Check:
+    origin = get_origin(hint)
+    if origin is Literal:
+        return _one_of(frozenset(get_args(hint)))
+    if origin is tuple:
+        inner = get_args(hint)
+        if len(inner) == 2 and inner[1] is Ellipsis:
+            return _many(_check(inner[0]))
+        return _record(tuple(_check(item) for item in inner))
+    return _SCALARS[hint]
+
+
+def _text(value: Any, path: str) -> str:
+    if type(value) is not str:
+        raise ContractError(f"{path}: {_kind(value)} where text belongs")
+    return value
+
+
+def _integer(value: Any, path: str) -> int:
+    if type(value) is not int:  # bool is an int to isinstance
+        raise ContractError(f"{path}: {_kind(value)} where an integer belongs")
+    return value
+
+
+def _number(value: Any, path: str) -> float:
+    if type(value) is not float and type(value) is not int:
+        raise ContractError(f"{path}: {_kind(value)} where a number belongs")
+    return float(value)
+
+
+def _truth(value: Any, path: str) -> bool:
+    if type(value) is not bool:
+        raise ContractError(f"{path}: {_kind(value)} where true or false belongs")
+    return value
+
+
+_SCALARS: dict[Any, Check] = {str: _text, int: _integer, float: _number, bool: _truth}
+
+
+def _one_of(allowed: frozenset[str]) -> Check:
+    def check(value: Any, path: str) -> str:
+        if type(value) is not str or value not in allowed:
+            raise ContractError(f"{path}: {value!r} is none of {', '.join(sorted(allowed))}")
+        return value
+
+    return check
+
+
+def _many(inner: Check) -> Check:
+    def check(value: Any, path: str) -> tuple[Any, ...]:
+        if type(value) is not list:
+            raise ContractError(f"{path}: {_kind(value)} where a list belongs")
+        return tuple(inner(item, f"{path}[{index}]") for index, item in enumerate(value))
+
+    return check
+
+
+def _record(inner: tuple[Check, ...]) -> Check:
+    def check(value: Any, path: str) -> tuple[Any, ...]:
+        if type(value) is not list or len(value) != len(inner):
+            raise ContractError(f"{path}: {_kind(value)} where a list of {len(inner)} belongs")
+        return tuple(one(item, f"{path}[{index}]") for index, (one, item) in enumerate(zip(inner, value, strict=True)))
+
+    return check
+
+
+_KINDS = {dict: "an object", list: "a list", str: "text", bool: "true or false", type(None): "null"}
+
+
+def _kind(value: Any) -> str:
+    return _KINDS.get(type(value), "a number")
