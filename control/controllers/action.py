@@ -4,12 +4,15 @@ A controller never calls the API. It returns actions, and the shell (`run`) perf
 first that fails; the key is then retried with a back-off. Every write is safe on a stale world: creates have
 deterministic names (a repeat is AlreadyExists, which the shell treats as done), updates carry the resourceVersion
 that the decision was made on, deletes carry the UID. Conflict and NotFound mean "the world moved on": the shell waits
-for the mirror.
+for the mirror. An update is performed even if it changes nothing, because it may stand there as a fence: what follows
+it happens only if the object is still the one that was decided on. `Absent` and `Purge` are the two questions that a
+mirror cannot answer ("is it really not there?"); the shell asks the server and stops the list if the answer is no.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
@@ -19,17 +22,21 @@ from control.api.objects import Object
 
 @dataclass(frozen=True, slots=True)
 class Create:
+    """POST. `refused(message)` says what to write when the server rejects the object (any 4xx but AlreadyExists,
+    Conflict, 429): events and conditions that tell the user. The key is retried with a back-off all the same."""
+
     kind: Kind
     obj: Object
+    refused: Callable[[str], tuple[Action, ...]] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """PUT of the whole object; obj.metadata.resourceVersion is the precondition. `subresource`: "" or "status"."""
+    """PUT of the whole object; obj.metadata.resourceVersion is the precondition. `subresource` "finalize" is for namespaces."""
 
     kind: Kind
     obj: Object
-    subresource: Literal["", "status"] = ""
+    subresource: Literal["", "status", "finalize"] = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +88,25 @@ class Emit:
     message: str
 
 
-Action = Create | Update | Patch | Delete | Bind | Emit
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Go on only if the server has no object of this kind and name with this UID (a GET, not the mirror)."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Purge:
+    """Delete everything of a kind that the server lists in a namespace; go on only if it listed nothing."""
+
+    kind: Kind
+    namespace: str
+
+
+Action = Create | Update | Patch | Delete | Bind | Emit | Absent | Purge
 
 
 @dataclass(frozen=True, slots=True)
