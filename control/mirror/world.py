@@ -1,0 +1,271 @@
+"""The world as one client has seen it: every mirrored object, indexed, read-only.
+
+Controllers, kubelet and publisher decide over a `World` and nothing else. It may be stale, never inconsistent per
+object: each object in it is one that the API server committed, and versions of one object only go forward. Objects
+are shared; copy before changing (`control.api.objects.copy_of`). Iteration order is always that of the keys, so that
+a decision depends on the world's content and not on the order in which news arrived.
+
+Every index is kept with each change, never rebuilt by a read: a controller that wakes for one pod among thousands
+must not pay for the thousands. Field indexes come into being at their first use. `LiveWorld` adds the writing face,
+which only a mirror (and a test's fake) uses; the deciding code is given the type `World`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from control.api.kinds import Kind, kind_of
+from control.api.objects import Key, Object, controller_of, key_of, labels_of, owner_references, resource_version_of
+
+Objects = list[Object]  # by a name, since the classes here have a method called list
+
+Selector = Mapping[str, Any] | Callable[[Object], bool]
+"""A LabelSelector object, a plain map of labels, or any predicate over the object."""
+
+
+class World:
+    """What is known of the cluster. Kinds that are not mirrored look empty: ask `knows`."""
+
+    def __init__(self) -> None:
+        self._shelves: dict[Kind, _Shelf] = {}
+        self._owned: dict[str, dict[tuple[str, Key], tuple[Kind, Object]]] = {}
+        self._known: set[Kind] | None = set()
+
+    @classmethod
+    def of(cls, objects: Iterable[Object] = (), *, kinds: Iterable[Kind] | None = None) -> LiveWorld:
+        """A world of these values, for tests and simulations; it knows all kinds unless `kinds` says which."""
+        world = LiveWorld()
+        world._known = None if kinds is None else set(kinds)
+        for obj in objects:
+            kind = kind_of(obj)
+            if kind is None:
+                raise ValueError(f"not a served kind: {obj.get('apiVersion')} {obj.get('kind')}")
+            world.put(kind, obj)
+        return world
+
+    def knows(self, kind: Kind) -> bool:
+        """Whether all objects of the kind are here: it is mirrored and its first list has arrived.
+
+        Only then does absence mean that something does not exist.
+        """
+        return self._known is None or kind in self._known
+
+    def get(self, kind: Kind, namespace: str, name: str) -> Object | None:
+        shelf = self._shelves.get(kind)
+        return shelf.objects.get(Key(namespace, name)) if shelf else None
+
+    def list(self, kind: Kind, namespace: str = "") -> Objects:
+        """The objects of a kind, in one namespace or ("") everywhere, sorted by key."""
+        shelf = self._shelves.get(kind)
+        return shelf.in_order(namespace) if shelf else []
+
+    def select(self, kind: Kind, namespace: str, selector: Selector | None) -> Objects:
+        """The objects that `selector` matches, sorted by key; namespace "" is everywhere.
+
+        A mapping with `matchLabels` or `matchExpressions`, or an empty one, is a metav1.LabelSelector (empty: all);
+        any other mapping is a map of labels, as in a Service's spec.selector. None selects nothing.
+        """
+        if selector is None:
+            return []
+        matches = selector if callable(selector) else matcher_of(selector)
+        return [obj for obj in self.list(kind, namespace) if matches(obj)]
+
+    def controlled_by(self, kind: Kind, owner_uid: str) -> Objects:
+        """The objects of `kind` whose controller reference has this UID."""
+        shelf = self._shelves.get(kind)
+        return _sorted(shelf.controlled.get(owner_uid)) if shelf else []
+
+    def owned_by(self, owner_uid: str) -> Objects:
+        """The objects of all mirrored kinds with an owner reference (controlling or not) to this UID."""
+        found = self._owned.get(owner_uid)
+        return [found[place][1] for place in sorted(found)] if found else []
+
+    def owned_kinds(self, owner_uid: str) -> Sequence[tuple[Kind, Object]]:
+        """`owned_by` with each object's kind, for objects whose apiVersion or kind may be missing."""
+        found = self._owned.get(owner_uid)
+        return [found[place] for place in sorted(found)] if found else []
+
+    def by_field(self, kind: Kind, path: str, value: str, namespace: str = "") -> Objects:
+        """The objects whose field at `path` is `value` ("" where it is absent), sorted by key.
+
+        A path is `spec.nodeName`, or `metadata.labels['kubernetes.io/service-name']` as the downward API spells it.
+        """
+        shelf = self._shelves.get(kind)
+        if shelf is None:
+            return []
+        found = _sorted(shelf.index(path).get(value))
+        return [obj for obj in found if key_of(obj).namespace == namespace] if namespace else found
+
+    def kinds(self) -> Sequence[Kind]:
+        """The kinds of which at least one object has been seen."""
+        return list(self._shelves)
+
+    def __iter__(self) -> Iterator[tuple[Kind, Object]]:
+        for kind, shelf in self._shelves.items():
+            for obj in shelf.in_order(""):
+                yield kind, obj
+
+    def __len__(self) -> int:
+        return sum(len(shelf.objects) for shelf in self._shelves.values())
+
+    def __repr__(self) -> str:
+        parts = [f"{len(shelf.objects)} {kind.plural}" for kind, shelf in self._shelves.items() if shelf.objects]
+        return f"<World {', '.join(parts) or 'empty'}>"
+
+
+class LiveWorld(World):
+    """A world with its writing face."""
+
+    def put(self, kind: Kind, obj: Object) -> Object | None:
+        """Adds or replaces an object; returns the one that it replaces."""
+        shelf = self._shelves.get(kind)
+        if shelf is None:
+            shelf = self._shelves[kind] = _Shelf()
+        key = key_of(obj)
+        old = shelf.put(key, obj)
+        self._reown(kind, key, old, obj)
+        return old
+
+    def remove(self, kind: Kind, key: Key) -> Object | None:
+        """Drops an object; returns it, or None when it was not there."""
+        shelf = self._shelves.get(kind)
+        old = shelf.remove(key) if shelf else None
+        if old is not None:
+            self._reown(kind, key, old, None)
+        return old
+
+    def learn(self, kind: Kind) -> None:
+        """From now on the kind is known completely."""
+        if self._known is not None:
+            self._known.add(kind)
+
+    def _reown(self, kind: Kind, key: Key, old: Object | None, new: Object | None) -> None:
+        place = (kind.resource, key)
+        for ref in owner_references(old) if old else ():
+            uid = ref.get("uid", "")
+            found = self._owned.get(uid)
+            if found and found.pop(place, None) is not None and not found:
+                del self._owned[uid]
+        for ref in owner_references(new) if new else ():
+            self._owned.setdefault(ref.get("uid", ""), {})[place] = (kind, new)  # type: ignore[assignment]
+
+
+class _Shelf:
+    """The objects of one kind: by key, in order, by controller and by the fields that were asked for."""
+
+    __slots__ = ("_fields", "_keys", "controlled", "objects")
+
+    def __init__(self) -> None:
+        self.objects: dict[Key, Object] = {}
+        self.controlled: dict[str, dict[Key, Object]] = {}
+        self._keys: list[Key] = []
+        self._fields: dict[str, dict[str, dict[Key, Object]]] = {}
+
+    def in_order(self, namespace: str) -> Objects:
+        objects = self.objects
+        if not namespace:
+            return [objects[key] for key in self._keys]
+        start = bisect_left(self._keys, (namespace,))
+        stop = bisect_left(self._keys, (namespace + "\0",), start)
+        return [objects[key] for key in self._keys[start:stop]]
+
+    def put(self, key: Key, obj: Object) -> Object | None:
+        old = self.objects.get(key)
+        if old is None:
+            insort(self._keys, key)
+        self.objects[key] = obj
+        _move(self.controlled, key, _controller_uid(old), _controller_uid(obj), obj)
+        for path, index in self._fields.items():
+            _move(index, key, field_of(old, path) if old is not None else None, field_of(obj, path), obj)
+        return old
+
+    def remove(self, key: Key) -> Object | None:
+        old = self.objects.pop(key, None)
+        if old is not None:
+            del self._keys[bisect_left(self._keys, key)]
+            _move(self.controlled, key, _controller_uid(old), None, old)
+            for path, index in self._fields.items():
+                _move(index, key, field_of(old, path), None, old)
+        return old
+
+    def index(self, path: str) -> dict[str, dict[Key, Object]]:
+        found = self._fields.get(path)
+        if found is None:
+            found = self._fields[path] = {}
+            for key, obj in self.objects.items():
+                found.setdefault(field_of(obj, path), {})[key] = obj
+        return found
+
+
+def _move(index: dict[str, dict[Key, Object]], key: Key, old: str | None, new: str | None, obj: Object) -> None:
+    """Takes a key out of its old bin of an index and puts its object into the new one."""
+    if old is not None and old != new:
+        held = index.get(old)
+        if held is not None:
+            held.pop(key, None)
+            if not held:
+                del index[old]
+    if new is not None:
+        index.setdefault(new, {})[key] = obj
+
+
+def _controller_uid(obj: Object | None) -> str | None:
+    ref = controller_of(obj) if obj is not None else None
+    return ref.get("uid") if ref else None
+
+
+def _sorted(found: dict[Key, Object] | None) -> Objects:
+    return [found[key] for key in sorted(found)] if found else []
+
+
+def field_of(obj: Object, path: str) -> str:
+    """The text of a field, "" where any part of the path is absent."""
+    node: Any = obj
+    head, bracket, rest = path.partition("['")
+    for part in head.split("."):
+        node = node.get(part) if isinstance(node, dict) else None
+    if bracket:
+        node = node.get(rest.removesuffix("']")) if isinstance(node, dict) else None
+    return "" if node is None else str(node)
+
+
+def matcher_of(selector: Mapping[str, Any]) -> Callable[[Object], bool]:
+    """A predicate over objects from a LabelSelector object or a plain map of labels (see `World.select`)."""
+    if selector and not ("matchLabels" in selector or "matchExpressions" in selector):
+        wanted: Mapping[str, str] = selector
+        expressions: list[Object] = []
+    else:
+        wanted = selector.get("matchLabels") or {}
+        expressions = list(selector.get("matchExpressions") or [])
+    items = list(wanted.items())
+
+    def matches(obj: Object) -> bool:
+        labels = labels_of(obj)
+        for key, value in items:
+            if labels.get(key) != value:
+                return False
+        return all(_meets(labels, requirement) for requirement in expressions)
+
+    return matches
+
+
+def _meets(labels: Mapping[str, str], requirement: Object) -> bool:
+    value = labels.get(requirement.get("key", ""))
+    match requirement.get("operator"):
+        case "In":
+            return value is not None and value in (requirement.get("values") or ())
+        case "NotIn":
+            return value not in (requirement.get("values") or ())
+        case "Exists":
+            return value is not None
+        case "DoesNotExist":
+            return value is None
+    return False  # an unknown operator selects nothing; the API refuses it
+
+
+def version_of(obj: Object) -> int:
+    """The resourceVersion as a number: comparable since Kubernetes 1.35 (KEP-5504), 0 where there is none."""
+    text = resource_version_of(obj)
+    return int(text) if text.isdecimal() else 0
