@@ -9,12 +9,14 @@ change one in place.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from typing import Any, Literal, Protocol
 
 from control.api.kinds import Kind
+from control.api.listing import Listing, WatchEvent
 from control.api.objects import Object
+
+__all__ = ["Client", "Listing", "PatchType", "WatchEvent"]
 
 PatchType = Literal[
     "application/merge-patch+json",
@@ -22,23 +24,6 @@ PatchType = Literal[
     "application/json-patch+json",
     "application/apply-patch+yaml",
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Listing:
-    """A consistent list: `items` as of `resource_version`, from which a watch continues without a gap."""
-
-    items: Sequence[Object]
-    resource_version: str
-    continue_: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class WatchEvent:
-    """ADDED, MODIFIED, DELETED carry the object; BOOKMARK carries an object with only metadata.resourceVersion."""
-
-    type: Literal["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]
-    object: Object
 
 
 class Client(Protocol):
