@@ -1,0 +1,116 @@
+"""Where a cluster's files lie, and whether this loopkube may use them.
+
+State lives under `$XDG_STATE_HOME/loopkube/<name>` (default `~/.local/state`): the store, certificates, kubeconfig,
+pods' folders and logs. Sockets lie in a `run` folder beside them, or, where that path would not fit into the 107
+bytes of a unix socket's name, in a private folder of the temporary directory. `cluster.json` carries the format
+version and the settings of the last `up`; a newer version is refused before anything is touched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from control.config.settings import Settings, SettingsError
+
+FORMAT = 1
+SOCKET_PATH_MAX = 107 - len("/supervisor.sock")  # sockaddr_un.sun_path less the longest name
+
+
+def state_home() -> Path:
+    base = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    return Path(base) / "loopkube"
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """A cluster's places. `create` makes them with mode 0700."""
+
+    data: Path
+
+    @classmethod
+    def of(cls, name: str, data_dir: str | None = None) -> Folders:
+        return cls(Path(data_dir).resolve() if data_dir else state_home() / name)
+
+    @property
+    def run(self) -> Path:
+        beside = self.data / "run"
+        if len(os.fsencode(beside)) <= SOCKET_PATH_MAX:
+            return beside
+        digest = hashlib.sha256(os.fsencode(self.data)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"loopkube-{os.getuid()}-{digest}"
+
+    @property
+    def cluster_file(self) -> Path:
+        return self.data / "cluster.json"
+
+    @property
+    def store(self) -> Path:
+        return self.data / "store.db"
+
+    @property
+    def pki(self) -> Path:
+        return self.data / "pki"
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.data / "kubeconfig"
+
+    @property
+    def logs(self) -> Path:
+        return self.data / "logs"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        return self.run / "supervisor.sock"
+
+    @property
+    def publish_socket(self) -> Path:
+        return self.run / "publish.sock"
+
+    @property
+    def node_socket(self) -> Path:
+        return self.run / "node.sock"
+
+    def worker_socket(self, index: int) -> Path:
+        return self.run / f"worker-{index}.sock"
+
+    def create(self) -> None:
+        """Makes the folders; raises SettingsError when one cannot be made or belongs to someone else."""
+        for folder in (self.data, self.run, self.logs, self.pki):
+            try:
+                folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+                if folder.stat().st_uid != os.getuid():
+                    raise SettingsError(f"{folder} belongs to another user: choose another --data-dir")
+                folder.chmod(0o700)
+            except OSError as error:
+                raise SettingsError(f"cannot use {folder}: {error.strerror}: choose another --data-dir") from error
+
+    def save(self, settings: Settings) -> None:
+        text = json.dumps({"format": FORMAT, "settings": settings.to_json()}, indent=1)
+        beside = self.cluster_file.with_suffix(".new")
+        beside.write_text(text)
+        beside.replace(self.cluster_file)
+
+    def load(self) -> Settings | None:
+        """The settings of the last `up`; None for a new folder. Raises SettingsError for a newer or damaged one."""
+        try:
+            value = json.loads(self.cluster_file.read_text())
+            version = int(value["format"])
+            settings = value["settings"]
+        except FileNotFoundError:
+            return None
+        except (ValueError, KeyError, TypeError) as error:
+            raise SettingsError(
+                f"{self.cluster_file} is damaged ({error}): mend it, or start over with `loopkube down --purge`"
+            ) from error
+        if version > FORMAT:
+            raise SettingsError(
+                f"{self.data} was written by a newer loopkube (format {version}, this one knows {FORMAT}): "
+                "upgrade loopkube or choose another --data-dir"
+            )
+        return Settings.from_json(settings)

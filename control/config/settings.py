@@ -1,0 +1,117 @@
+"""A cluster's settings, checked once.
+
+Everything that `loopkube up` was asked for, and the address plan that follows from the network mode. All later code
+gets these values as arguments; no address or port is a constant anywhere else.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import asdict, dataclass
+from ipaddress import IPv4Address, IPv4Network
+from typing import Any, Literal
+
+from control.config.profile import PROFILES, Delays, ProfileName
+
+NetworkMode = Literal["loopback"]
+
+NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
+NODES_MAX = 200  # each node has a /24 of the pod range's third byte
+WORKERS_MAX = 64
+
+
+class SettingsError(Exception):
+    """A setting that cannot be used; the message names it, its value and what is allowed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """The address plan of a network mode."""
+
+    host: str
+    pod_cidr: str
+    service_cidr: str
+    node_cidr: str
+
+    def pod_network(self, node: int) -> IPv4Network:
+        """The node's own /24 of the pod range."""
+        return list(IPv4Network(self.pod_cidr).subnets(new_prefix=24))[node]
+
+    def node_ip(self, node: int) -> str:
+        return str(IPv4Network(self.node_cidr).network_address + node + 1)
+
+    def api_service_ip(self) -> str:
+        """The first address of the service range: Service default/kubernetes."""
+        return str(IPv4Address(IPv4Network(self.service_cidr).network_address + 1))
+
+
+LOOPBACK = Addresses(
+    host="127.0.0.1", pod_cidr="127.244.0.0/16", service_cidr="127.96.0.0/16", node_cidr="127.245.0.0/24"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What `loopkube up` was asked for. Port 0 means: any free one (chosen when the supervisor opens it)."""
+
+    name: str
+    data_dir: str
+    nodes: int = 1
+    workers: int = 1
+    network: NetworkMode = "loopback"
+    network_reason: str = ""
+    profile: ProfileName = "fast"
+    api_port: int = 6443
+    http_port: int = 8080
+    https_port: int = 8443
+    images_file: str = ""
+
+    @property
+    def addresses(self) -> Addresses:
+        return LOOPBACK
+
+    @property
+    def delays(self) -> Delays:
+        return PROFILES[self.profile]
+
+    @property
+    def node_names(self) -> tuple[str, ...]:
+        return tuple(f"loopkube-{i}" for i in range(self.nodes))
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Settings:
+        known = {name: value[name] for name in cls.__dataclass_fields__ if name in value}
+        return cls(**known)
+
+
+def check(settings: Settings) -> Settings:
+    """Returns the settings unchanged; raises SettingsError for the first that cannot be used."""
+    if not NAME.fullmatch(settings.name):
+        raise SettingsError(
+            f"--name {settings.name!r}: use at most 40 lower case letters, digits and '-', "
+            "with a letter or digit at both ends"
+        )
+    if not 1 <= settings.nodes <= NODES_MAX:
+        raise SettingsError(f"--nodes {settings.nodes}: between 1 and {NODES_MAX}")
+    if not 1 <= settings.workers <= WORKERS_MAX:
+        raise SettingsError(f"--workers {settings.workers}: between 1 and {WORKERS_MAX}")
+    ports = {"--api-port": settings.api_port, "--http-port": settings.http_port, "--https-port": settings.https_port}
+    for option, port in ports.items():
+        if not 0 <= port <= 65535:
+            raise SettingsError(f"{option} {port}: between 0 (any free port) and 65535")
+    fixed = [port for port in ports.values() if port]
+    if len(set(fixed)) != len(fixed):
+        raise SettingsError("--api-port, --http-port and --https-port must differ from each other")
+    return settings
+
+
+def choose_network(asked: str) -> tuple[NetworkMode, str]:
+    """The mode for `--network asked` and why; raises SettingsError for one that does not exist yet."""
+    if asked == "loopback":
+        return "loopback", "asked for"
+    if asked == "auto":
+        return "loopback", "the only mode so far: pods listen on their own address in 127.244.0.0/16, given as POD_IP"
+    raise SettingsError(f"--network {asked}: one of auto, loopback (netns does not exist yet)")

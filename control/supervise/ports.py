@@ -1,0 +1,50 @@
+"""The host's ports, opened by the supervisor and handed to whoever serves them.
+
+The supervisor keeps them open while a part is restarted: clients wait in the queue of the socket for the successor
+instead of being refused. Each worker has its own SO_REUSEPORT socket of an Ingress port, so that the kernel spreads
+connections.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+from control.config.settings import SettingsError
+
+BACKLOG = 4096  # net.core.somaxconn's default on current kernels; the kernel caps it by its own
+
+
+def open_listeners(host: str, port: int, count: int, option: str) -> list[socket.socket]:
+    """`count` sockets that share `host:port` (0: any free one). Raises SettingsError, naming the command's `option`."""
+    sockets: list[socket.socket] = []
+    try:
+        # first without SO_REUSEPORT, so that another program's socket is noticed, a twin cluster's too
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind((host, port))
+            port = probe.getsockname()[1]
+        for _ in range(count):
+            listener = socket.socket()
+            sockets.append(listener)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+            listener.bind((host, port))
+            listener.listen(BACKLOG)
+            listener.setblocking(False)
+    except OSError as error:
+        for opened in sockets:
+            opened.close()
+        raise SettingsError(_explain(error, host, port, option)) from error
+    return sockets
+
+
+def _explain(error: OSError, host: str, port: int, option: str) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return f"port {port} on {host} is taken by another program: stop it, or choose another one with {option}"
+    if error.errno == errno.EACCES:
+        return (
+            f"port {port} needs a permission that this user does not have (ports below 1024): "
+            f"choose a higher one with {option}, or lower net.ipv4.ip_unprivileged_port_start"
+        )
+    return f"port {port} on {host} cannot be opened ({error.strerror}): choose another one with {option}"
