@@ -32,7 +32,7 @@ class Create:
 
 @dataclass(frozen=True, slots=True)
 class Update:
-    """PUT of the whole object; obj.metadata.resourceVersion is the precondition. `subresource` "finalize" is for namespaces."""
+    """PUT of the whole object; obj.metadata.resourceVersion is the precondition. "finalize" is for namespaces."""
 
     kind: Kind
     obj: Object
@@ -90,7 +90,7 @@ class Emit:
 
 @dataclass(frozen=True, slots=True)
 class Absent:
-    """Go on only if the server has no object of this kind and name with this UID (a GET, not the mirror)."""
+    """Go on only if the server has no object of this kind and name with this UID ("" any): a GET, not the mirror."""
 
     kind: Kind
     namespace: str
