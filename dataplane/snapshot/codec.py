@@ -15,6 +15,7 @@ message, so the connection is closed and a new one starts with a full update.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -70,13 +71,12 @@ def decode_json(body: bytes) -> Message:
 def _update(fields: Any) -> Update:
     if type(fields) is not dict:
         raise ContractError("update: an object belongs here")
-    plain = {name: value for name, value in fields.items() if name not in ("upserts", "removes")}
-    update = decode(Update, plain, "update")
-    upserts = tuple(
-        _resource(item, f"update.upserts[{index}]") for index, item in enumerate(_list(fields, "upserts"))
+    head = decode(
+        _Head, {name: value for name, value in fields.items() if name not in ("upserts", "removes")}, "update"
     )
+    upserts = tuple(_resource(item, f"update.upserts[{index}]") for index, item in enumerate(_list(fields, "upserts")))
     removes = tuple(_key(item, f"update.removes[{index}]") for index, item in enumerate(_list(fields, "removes")))
-    return Update(update.version, update.full, upserts, removes, update.triggered_at, update.published_at)
+    return Update(head.version, head.full, upserts, removes, head.triggered_at, head.published_at)
 
 
 def _list(fields: dict[str, Any], name: str) -> list[Any]:
@@ -102,6 +102,16 @@ def _key(item: Any, path: str) -> ResourceKey:
     if type(kind) is not str or kind not in TYPES:
         raise ContractError(f"{path}: {kind!r} is no resource type; there are {', '.join(TYPES)}")
     return kind, name  # type: ignore[return-value]
+
+
+@dataclass(frozen=True, slots=True)
+class _Head:
+    """The fields of an Update that are no resources, as the model has them."""
+
+    version: int
+    full: bool
+    triggered_at: float = 0.0
+    published_at: float = 0.0
 
 
 class Decoder:

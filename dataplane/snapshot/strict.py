@@ -18,7 +18,7 @@ from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 Check = Callable[[Any, str], Any]
-"""(value, path of the field) -> the value as the model wants it, or ContractError."""
+"""(value, path of the field within its object) -> the value as the model wants it, or ContractError."""
 
 T = TypeVar("T")
 
@@ -33,11 +33,14 @@ def decode(cls: type[T], value: Any, path: str) -> T:
     if type(value) is not dict:
         raise ContractError(f"{path}: {_kind(value)} where an object belongs")
     arguments = {}
-    for name, item in value.items():
-        check = checks.get(name)
-        if check is None:
-            raise ContractError(f"{path}.{name}: unknown field")
-        arguments[name] = check(item, f"{path}.{name}")
+    try:
+        for name, item in value.items():
+            check = checks.get(name)
+            if check is None:
+                raise ContractError(f"{name}: unknown field")
+            arguments[name] = check(item, name)
+    except ContractError as error:  # the whole path is put together only where somebody will read it
+        raise ContractError(f"{path}.{error}") from None
     for name in required:
         if name not in arguments:
             raise ContractError(f"{path}.{name}: missing")
