@@ -73,7 +73,7 @@ class World:
         return [obj for obj in self.list(kind, namespace) if matches(obj)]
 
     def controlled_by(self, kind: Kind, owner_uid: str) -> Objects:
-        """The objects of `kind` whose controller reference has this UID."""
+        """The objects of `kind` whose controller reference has this UID; "" finds those without a controller."""
         shelf = self._shelves.get(kind)
         return _sorted(shelf.controlled.get(owner_uid)) if shelf else []
 
@@ -212,8 +212,10 @@ def _move(index: dict[str, dict[Key, Object]], key: Key, old: str | None, new: s
 
 
 def _controller_uid(obj: Object | None) -> str | None:
-    ref = controller_of(obj) if obj is not None else None
-    return ref.get("uid") if ref else None
+    if obj is None:
+        return None
+    ref = controller_of(obj)
+    return ref.get("uid", "") if ref else ""
 
 
 def _sorted(found: dict[Key, Object] | None) -> Objects:
