@@ -29,7 +29,7 @@ from typing import Any
 from control.config.folders import Folders
 from control.config.settings import Settings, SettingsError
 from control.kubelet.process import ProcessSpec, ProcessState, StartError
-from control.supervise import warden
+from control.supervise import kubeconfig, warden
 from control.supervise.memory import memory_of
 from control.supervise.part import Part
 from control.supervise.parts import parts_of
@@ -69,7 +69,7 @@ class Supervisor:
         self._open_ports()
         await self._server.listen(self._folders.supervisor_socket)
         self._table.subscribe(self._on_exit)
-        self._report("supervisor", "ready", pid=os.getpid())
+        self._report("supervisor", "ports open", pid=os.getpid(), ports=self.ports)
         for part in self._parts:
             self._start(part)
         await self._ending.wait()
@@ -87,6 +87,9 @@ class Supervisor:
             "http": http[0].getsockname()[1],
             "https": https[0].getsockname()[1],
         }
+        kubeconfig.write(
+            self._folders.kubeconfig, self._folders.pki, cluster=settings.name, host=host, port=self.ports["api"]
+        )
         worker_fds = [(a.fileno(), b.fileno()) for a, b in zip(http, https, strict=True)]
         self._parts = parts_of(settings, self._folders, self.ports, api.fileno(), worker_fds)
 
