@@ -92,7 +92,7 @@ def _resource(item: Any, path: str) -> Resource:
     kind, fields = item
     if type(kind) is not str or kind not in TYPES:
         raise ContractError(f"{path}: {kind!r} is no resource type; there are {', '.join(TYPES)}")
-    return decode(TYPES[kind], fields, f"{path}.{kind}")  # type: ignore[index]
+    return decode(TYPES[kind], fields, f"{path}.{kind}")
 
 
 def _key(item: Any, path: str) -> ResourceKey:
@@ -101,7 +101,7 @@ def _key(item: Any, path: str) -> ResourceKey:
     kind, name = item
     if type(kind) is not str or kind not in TYPES:
         raise ContractError(f"{path}: {kind!r} is no resource type; there are {', '.join(TYPES)}")
-    return kind, name  # type: ignore[return-value]
+    return kind, name
 
 
 @dataclass(frozen=True, slots=True)

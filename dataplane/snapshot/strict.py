@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import MISSING, fields
-from functools import cache
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 Check = Callable[[Any, str], Any]
@@ -47,13 +46,20 @@ def decode(cls: type[T], value: Any, path: str) -> T:
     return cls(**arguments)
 
 
-@cache
+_PLANS: dict[type[Any], tuple[dict[str, Check], tuple[str, ...]]] = {}
+
+
 def _plan(cls: type[Any]) -> tuple[dict[str, Check], tuple[str, ...]]:
+    """(check of each field, names of fields without a default), found out once per class."""
+    plan = _PLANS.get(cls)
+    if plan is not None:
+        return plan
     hints = get_type_hints(cls)
     checks = {field.name: _check(hints[field.name]) for field in fields(cls)}
     required = tuple(
         field.name for field in fields(cls) if field.default is MISSING and field.default_factory is MISSING
     )
+    _PLANS[cls] = checks, required
     return checks, required
 
 

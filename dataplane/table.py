@@ -1,0 +1,355 @@
+"""The worker's state: what the contract's updates add up to, in the form in which requests use it.
+
+An update is taken whole or not at all. Everything that can be wrong with it is found before anything is changed, so a
+TableError leaves the table exactly as it was (the worker answers Nack and goes on with its last good state); applying
+what passed cannot fail. Nothing awaits in here: between two requests a worker has either the state before an update
+or the state after it.
+
+Objects that carry live things (`Backend`, `Endpoint`, the route finders) keep their identity over updates; what an
+update costs is in proportion to what it changes, except for the one tuple of a touched backend's usable endpoints
+(`balance/backend.py`).
+
+A tcp or http listener is open while its backend has a usable endpoint and closed while it has none, so that clients
+are refused by the kernel, as under kube-proxy. An ingress listener is always open: it answers 404 and 503. Which
+listeners must be open follows from the table alone; whether their sockets could be opened is `listen`'s concern.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from dataplane.balance.backend import Backend, Endpoint
+from dataplane.balance.picker import Random
+from dataplane.route.find import Finder
+from dataplane.snapshot import model
+from dataplane.snapshot.check import problem
+
+__all__ = ["Backend", "Changes", "Endpoint", "Match", "Resolve", "Table", "TableError"]
+
+
+class TableError(Exception):
+    """An update that cannot be applied: names the resource and what is wrong with it."""
+
+
+class Match(NamedTuple):
+    """Where a request goes: the backend (perhaps without any endpoint) and the name of the route that said so."""
+
+    backend: Backend
+    route: str
+
+
+Resolve = Callable[[bytes, bytes], Match | None]
+"""(host, path) -> where the request goes, or None if no route matches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What an update means to those who hold sockets and connections.
+
+    A listener that changed is in both `closed` (as it was) and `opened` (as it is). `changed` are endpoints whose
+    phase is another; `removed` ones will not come back, nor be picked, but may still be leased.
+    """
+
+    opened: tuple[model.Listener, ...] = ()
+    closed: tuple[model.Listener, ...] = ()
+    removed: tuple[Endpoint, ...] = ()
+    changed: tuple[Endpoint, ...] = ()
+    certificates: bool = False
+
+
+class Table:
+    """All resources in force, and the ways through them."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self.version = -1
+        self.triggered_at = 0.0
+        self._resources: dict[model.ResourceType, dict[str, model.Resource]] = {kind: {} for kind in model.TYPES}
+        self._backends: dict[str, Backend] = {}
+        self._strict: dict[str, Backend] = {}  # the same ones for listeners that do not read terminating endpoints
+        self._rules: dict[tuple[str, str], dict[str, model.Route]] = {}  # (table, host) -> routes by name
+        self._finders: dict[tuple[str, bool], Finder[Match]] = {}
+        self._fronts: dict[str, dict[str, model.Listener]] = {}  # backend -> its tcp and http listeners by name
+        self._open: dict[str, model.Listener] = {}
+
+    def __repr__(self) -> str:
+        counts = ", ".join(f"{len(items)} {kind}s" for kind, items in self._resources.items())
+        return f"Table(version {self.version}: {counts})"
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether a full update has been applied."""
+        return self.version >= 0
+
+    @property
+    def open_listeners(self) -> tuple[model.Listener, ...]:
+        """The listeners that must accept connections now."""
+        return tuple(self._open.values())
+
+    @property
+    def listeners(self) -> tuple[model.Listener, ...]:
+        return tuple(item for item in self._resources["listener"].values() if isinstance(item, model.Listener))
+
+    @property
+    def routes(self) -> tuple[model.Route, ...]:
+        return tuple(item for item in self._resources["route"].values() if isinstance(item, model.Route))
+
+    @property
+    def certificates(self) -> tuple[model.Certificate, ...]:
+        return tuple(item for item in self._resources["certificate"].values() if isinstance(item, model.Certificate))
+
+    @property
+    def backends(self) -> tuple[Backend, ...]:
+        """The backends that have a resource."""
+        return tuple(backend for backend in self._backends.values() if backend.known)
+
+    def backend(self, name: str) -> Backend | None:
+        """The backend of this name if it has a resource."""
+        backend = self._backends.get(name)
+        return backend if backend is not None and backend.known else None
+
+    def resolve(self, table: str, host: bytes, path: bytes) -> Match | None:
+        """Where a request for this host and path goes among the routes of `table`."""
+        return self._finder(table, reads_terminating=True).find(host, path)
+
+    def resolver(self, listener: model.Listener) -> Resolve:
+        """The way from (host, path) to a match for requests of this listener; stays valid over updates."""
+        if listener.mode == "ingress":
+            return self._finder(listener.table, reads_terminating=listener.reads_terminating).find
+        match = Match(self.backend_of(listener), "")
+        return lambda host, path: match
+
+    def backend_of(self, listener: model.Listener) -> Backend:
+        """The backend of a tcp or http listener as this listener may use it, known or not."""
+        return self._backend(listener.backend, reads_terminating=listener.reads_terminating)
+
+    def apply(self, update: model.Update) -> Changes:
+        """Bring the update into force, or raise TableError and change nothing."""
+        removes = self._validate(update)
+        changes = _Collector()
+        for kind, name in removes:
+            self._remove(kind, name, changes)
+        for resource in update.upserts:
+            self._upsert(resource, changes)
+        self.version = update.version
+        self.triggered_at = update.triggered_at
+        self._compile(changes.hosts)
+        opened, closed = self._reopen(changes)
+        self._forget(changes.backends)
+        return Changes(opened, closed, tuple(changes.removed), tuple(changes.changed), changes.certificates)
+
+    # what can be wrong
+
+    def _validate(self, update: model.Update) -> tuple[model.ResourceKey, ...]:
+        """The keys to remove; TableError if the update may not be applied."""
+        if not update.full:
+            if not self.is_ready:
+                raise TableError("the first update must be full")
+            if update.version <= self.version:
+                raise TableError(f"version {update.version} does not come after {self.version}")
+        seen: set[model.ResourceKey] = set()
+        for resource in update.upserts:
+            found = problem(resource)
+            key = model.key_of(resource)
+            if found or key in seen:
+                raise TableError(found or f"{key[0]} {key[1]}: twice in one update")
+            seen.add(key)
+        for key in update.removes:
+            if key in seen:
+                raise TableError(f"{key[0]} {key[1]}: both given and removed")
+        removes = update.removes
+        if update.full:
+            removes = tuple(
+                (kind, name) for kind, items in self._resources.items() for name in items if (kind, name) not in seen
+            )
+        self._validate_addresses(update.upserts, removes)
+        return removes
+
+    def _validate_addresses(self, upserts: Iterable[model.Resource], removes: Iterable[model.ResourceKey]) -> None:
+        changed = [item for item in upserts if isinstance(item, model.Listener)]
+        if not changed:
+            return
+        after: dict[str, model.Listener] = {listener.name: listener for listener in self.listeners}
+        for kind, name in removes:
+            if kind == "listener":
+                after.pop(name, None)
+        after.update((listener.name, listener) for listener in changed)
+        taken: dict[tuple[str, int], str] = {}
+        for listener in after.values():
+            # SO_REUSEPORT would let both open and hand each of them some of the connections
+            other = taken.setdefault((listener.address, listener.port), listener.name)
+            if other != listener.name:
+                where = f"{listener.address}:{listener.port}"
+                raise TableError(f"listener {listener.name}: {where} is also that of listener {other}")
+
+    # what an update does; none of it can fail
+
+    def _remove(self, kind: model.ResourceType, name: str, changes: _Collector) -> None:
+        resource = self._resources[kind].pop(name, None)
+        if isinstance(resource, model.Listener):
+            changes.listeners.add(name)
+            self._fronts.get(resource.backend, {}).pop(name, None)
+        elif isinstance(resource, model.Route):
+            self._drop_rule(resource, changes)
+        elif isinstance(resource, model.Backend):
+            self._set_backend(name, None, changes)
+        elif isinstance(resource, model.Endpoint):
+            self._remove_endpoint(resource, changes)
+        elif isinstance(resource, model.Certificate):
+            changes.certificates = True
+
+    def _upsert(self, resource: model.Resource, changes: _Collector) -> None:
+        kind, name = model.key_of(resource)
+        before = self._resources[kind].get(name)
+        if before == resource:
+            return
+        self._resources[kind][name] = resource
+        if isinstance(resource, model.Listener):
+            changes.listeners.add(name)
+            if isinstance(before, model.Listener):
+                self._fronts.get(before.backend, {}).pop(name, None)
+            if resource.mode != "ingress":
+                self._fronts.setdefault(resource.backend, {})[name] = resource
+        elif isinstance(resource, model.Route):
+            if isinstance(before, model.Route):
+                self._drop_rule(before, changes)
+            self._rules.setdefault((resource.table, resource.host), {})[name] = resource
+            changes.hosts.add((resource.table, resource.host))
+        elif isinstance(resource, model.Backend):
+            self._set_backend(name, resource, changes)
+        elif isinstance(resource, model.Endpoint):
+            self._set_endpoint(resource, changes)
+        else:
+            changes.certificates = True
+
+    def _drop_rule(self, route: model.Route, changes: _Collector) -> None:
+        self._rules[route.table, route.host].pop(route.name, None)
+        changes.hosts.add((route.table, route.host))
+        changes.backends.add(route.backend)
+
+    def _set_backend(self, name: str, spec: model.Backend | None, changes: _Collector) -> None:
+        self._backend(name, reads_terminating=True).set_spec(spec)
+        if name in self._strict:
+            self._strict[name].set_spec(spec)
+        changes.backends.add(name)
+
+    def _set_endpoint(self, spec: model.Endpoint, changes: _Collector) -> None:
+        backend = self._backend(spec.backend, reads_terminating=True)
+        endpoint = backend.endpoints.get(spec.id)
+        if endpoint is not None and (endpoint.spec.address, endpoint.spec.port) != (spec.address, spec.port):
+            endpoint.remove()
+            changes.removed.append(endpoint)
+            endpoint = None
+        if endpoint is None:
+            backend.endpoints[spec.id] = Endpoint(spec)
+        elif endpoint.update(spec):
+            changes.changed.append(endpoint)
+        else:
+            return
+        self._touch(spec.backend, changes)
+
+    def _remove_endpoint(self, spec: model.Endpoint, changes: _Collector) -> None:
+        endpoint = self._backends[spec.backend].endpoints.pop(spec.id)
+        endpoint.remove()
+        changes.removed.append(endpoint)
+        self._touch(spec.backend, changes)
+
+    def _touch(self, name: str, changes: _Collector) -> None:
+        self._backends[name].touch()
+        if name in self._strict:
+            self._strict[name].touch()
+        changes.backends.add(name)
+
+    def _compile(self, hosts: Iterable[tuple[str, str]]) -> None:
+        for table, host in hosts:
+            routes = self._rules.get((table, host), {})
+            if not routes:
+                self._rules.pop((table, host), None)
+            for reads_terminating in (True, False):
+                finder = self._finders.get((table, reads_terminating))
+                if finder is not None:
+                    self._set_host(finder, host, routes.values(), reads_terminating)
+
+    def _set_host(
+        self, finder: Finder[Match], host: str, routes: Iterable[model.Route], reads_terminating: bool
+    ) -> None:
+        finder.set_host(
+            host,
+            [
+                (route, Match(self._backend(route.backend, reads_terminating=reads_terminating), route.name))
+                for route in routes
+            ],
+        )
+
+    def _finder(self, table: str, *, reads_terminating: bool) -> Finder[Match]:
+        finder = self._finders.get((table, reads_terminating))
+        if finder is None:
+            finder = self._finders[table, reads_terminating] = Finder()
+            for (of_table, host), routes in self._rules.items():
+                if of_table == table:
+                    self._set_host(finder, host, routes.values(), reads_terminating)
+        return finder
+
+    def _backend(self, name: str, *, reads_terminating: bool) -> Backend:
+        backend = self._backends.get(name)
+        if backend is None:
+            backend = self._backends[name] = Backend(name, self._random)
+        if reads_terminating:
+            return backend
+        strict = self._strict.get(name)
+        if strict is None:
+            strict = Backend(name, self._random, endpoints=backend.endpoints, reads_terminating=False)
+            strict.set_spec(backend.spec if backend.known else None)
+            self._strict[name] = strict
+        return strict
+
+    def _reopen(self, changes: _Collector) -> tuple[tuple[model.Listener, ...], tuple[model.Listener, ...]]:
+        names = set(changes.listeners)
+        for name in changes.backends:
+            names.update(self._fronts.get(name, ()))
+        opened, closed = [], []
+        for name in sorted(names):
+            listener = self._resources["listener"].get(name)
+            wanted = listener if isinstance(listener, model.Listener) and self._is_wanted(listener) else None
+            before = self._open.pop(name, None)
+            if wanted is not None:
+                self._open[name] = wanted
+            if wanted != before:
+                opened += [wanted] if wanted is not None else []
+                closed += [before] if before is not None else []
+        return tuple(opened), tuple(closed)
+
+    def _is_wanted(self, listener: model.Listener) -> bool:
+        return listener.mode == "ingress" or self.backend_of(listener).has_usable
+
+    def _forget(self, names: Iterable[str]) -> None:
+        """Let go of backends that nothing describes, fills or points at."""
+        gone = [
+            name
+            for name in names
+            if name in self._backends and not self._backends[name].known and not self._backends[name].endpoints
+        ]
+        if not gone:
+            return
+        pointed_at = {route.backend for route in self.routes} | {name for name, on in self._fronts.items() if on}
+        for name in gone:
+            if name not in pointed_at:
+                del self._backends[name]
+                self._strict.pop(name, None)
+                self._fronts.pop(name, None)
+
+
+class _Collector:
+    """What an update touched, while it is being applied."""
+
+    __slots__ = ("backends", "certificates", "changed", "hosts", "listeners", "removed")
+
+    def __init__(self) -> None:
+        self.listeners: set[str] = set()
+        self.hosts: set[tuple[str, str]] = set()
+        self.backends: set[str] = set()
+        self.removed: list[Endpoint] = []
+        self.changed: list[Endpoint] = []
+        self.certificates = False
