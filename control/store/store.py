@@ -2,8 +2,8 @@
 
 One owner, one event loop. Every write is decided at once (`log.Drafts`: precondition and revision in one breath) and
 becomes visible when it is committed; all writes of one loop iteration, or those that arrive while a commit is under
-way, share one transaction. A put returns after its commit. A refusal that rests on somebody's uncommitted write waits
-for that commit too, so no answer ever depends on something that is not on disk, and a reader who was refused sees why.
+way, share one transaction. A put returns after its commit. A refusal that rests on somebody's uncommitted write
+waits for that commit and is judged again, so no answer depends on what is not on disk, and who is refused can see why.
 
 Readers and watches see committed state only. They hold positions (revisions), not queues, so what a watch costs does
 not depend on how far behind it is (`watchers`). History is kept for `history_events_max` writes and `history_age_s`
@@ -81,7 +81,8 @@ class Store:
             self._absorb(place, event)
         self._drafts = Drafts(self._shelves, self.revision)
         self._journal = Journal(path, durability=knobs.durability)
-        self._marks: deque[tuple[float, int]] = deque([(clock(), self.revision)])
+        self._slot_began = clock()
+        self._marks = deque([(self._slot_began, self.revision)])  # when which revision was the last, by the second
         self._filling: Batch = []
         self._waiting: list[asyncio.Future[None]] = []
         self._busy: asyncio.Future[None] | None = None  # a commit in a thread
@@ -160,24 +161,30 @@ class Store:
         The parts of `obj` belong to the store from now on: do not change them afterwards.
         """
         place = Place(resource, namespace, name)
-        self._check_open()
-        try:
-            event = self._drafts.put(place, obj, expect)
-        except StoreError:
-            await self._settled(place)
-            raise
+        while True:
+            self._check_open()
+            try:
+                event = self._drafts.put(place, obj, expect)
+                break
+            except StoreError:
+                if not self._drafts.pending(place):
+                    raise
+            await self._settled()
         await self._enqueue(place, event)
         return event.stored
 
     async def delete(self, resource: str, namespace: str, name: str, *, expect: int | None) -> Stored:
         """Removes an object; returns its last state with the deletion's revision stamped (Missing, Moved)."""
         place = Place(resource, namespace, name)
-        self._check_open()
-        try:
-            event = self._drafts.delete(place, expect)
-        except StoreError:
-            await self._settled(place)
-            raise
+        while True:
+            self._check_open()
+            try:
+                event = self._drafts.delete(place, expect)
+                break
+            except StoreError:
+                if not self._drafts.pending(place):
+                    raise
+            await self._settled()
         await self._enqueue(place, event)
         return event.stored
 
@@ -194,12 +201,11 @@ class Store:
             loop.call_soon(self._flush)
         return done
 
-    async def _settled(self, place: Place) -> None:
-        """Waits until nothing about a place is pending."""
-        while self._drafts.pending(place):
-            done = asyncio.get_running_loop().create_future()
-            self._waiting.append(done)
-            await done
+    async def _settled(self) -> None:
+        """Waits until the next commit has ended, well or badly: then a refused write is judged again."""
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
+        await done
 
     def _flush(self) -> None:
         self._scheduled = False
@@ -265,7 +271,10 @@ class Store:
 
     def _tend(self) -> None:
         now, knobs = self._clock(), self._knobs
-        if now - self._marks[-1][0] >= 1.0:
+        if now - self._slot_began < 1.0:
+            self._marks[-1] = (now, self.revision)
+        else:
+            self._slot_began = now
             self._marks.append((now, self.revision))
         if self._busy is None and self._overdue(now) - self.compacted_revision >= knobs.chunk_events_max:
             self._compact_some(now)
