@@ -17,7 +17,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from control.api.kinds import Kind, kind_of
-from control.api.objects import Key, Object, controller_of, key_of, labels_of, owner_references, resource_version_of
+from control.api.objects import Key, Object, controller_of, key_of, owner_references, resource_version_of
+from control.api.selectors import selector_of, selector_of_map
 
 Objects = list[Object]  # by a name, since the classes here have a method called list
 
@@ -236,35 +237,8 @@ def field_of(obj: Object, path: str) -> str:
 def matcher_of(selector: Mapping[str, Any]) -> Callable[[Object], bool]:
     """A predicate over objects from a LabelSelector object or a plain map of labels (see `World.select`)."""
     if selector and not ("matchLabels" in selector or "matchExpressions" in selector):
-        wanted: Mapping[str, str] = selector
-        expressions: list[Object] = []
-    else:
-        wanted = selector.get("matchLabels") or {}
-        expressions = list(selector.get("matchExpressions") or [])
-    items = list(wanted.items())
-
-    def matches(obj: Object) -> bool:
-        labels = labels_of(obj)
-        for key, value in items:
-            if labels.get(key) != value:
-                return False
-        return all(_meets(labels, requirement) for requirement in expressions)
-
-    return matches
-
-
-def _meets(labels: Mapping[str, str], requirement: Object) -> bool:
-    value = labels.get(requirement.get("key", ""))
-    match requirement.get("operator"):
-        case "In":
-            return value is not None and value in (requirement.get("values") or ())
-        case "NotIn":
-            return value not in (requirement.get("values") or ())
-        case "Exists":
-            return value is not None
-        case "DoesNotExist":
-            return value is None
-    return False  # an unknown operator selects nothing; the API refuses it
+        return selector_of_map(selector).matches
+    return selector_of(selector).matches
 
 
 def version_of(obj: Object) -> int:
