@@ -58,7 +58,12 @@ LISTEN_FAILURES = Family(
     "loopkube_listen_failures_total", "counter", "Failed attempts to open a listener's socket.", ("listener", "reason")
 )
 TLS_FAILURES = Family("loopkube_tls_handshake_failures_total", "counter", "Handshakes that failed.", ("listener",))
-LISTENERS = Family("loopkube_listeners", "gauge", "Listeners by state: open, closed or failed.", ("state",))
+LISTENERS = Family(
+    "loopkube_listeners",
+    "gauge",
+    "Listeners by state: open or failed (wanted, but the socket could not be had).",
+    ("state",),
+)
 ACTIVE = Family(
     "loopkube_active_connections", "gauge", "Client connections open now, by protocol (tcp, http).", ("protocol",)
 )

@@ -60,9 +60,7 @@ class Recorder:
         bound.bytes_in.value += record[11]
         bound.bytes_out.value += record[12]
         attempts = record[8]
-        if attempts:
-            assert bound.retries is not None
-            assert bound.connects is not None
+        if attempts and bound.retries is not None and bound.connects is not None:
             if attempts > 1:
                 bound.retries.value += attempts - 1
             if record[13] >= 0:

@@ -1,0 +1,156 @@
+"""Accepting on one socket: one connection a wake-up, and a pause when there is no room for more.
+
+We accept ourselves instead of leaving it to the event loop's server, for three reasons. The client's address is known
+before the protocol object is made (session affinity needs it). When descriptors run out (EMFILE, ENFILE) libuv accepts
+and closes whatever waits, and uvloop closes its server for good on any other error; here accepting pauses, connections
+wait in the kernel's queue, and after `RETRY_S` it goes on. And the number of connections can be bounded: at the limit
+accepting pauses too, as HAProxy's `maxconn` does. It costs about 12 us per connection on 40 us.
+
+One connection a wake-up (nginx's `multi_accept off`): a burst of new connections takes turns with the traffic of
+those that are open, and no accept is tried in vain.
+
+Closing stops accepting for good. What already waits in the queue was acknowledged by the kernel, so it is taken out
+and served: closing the socket would reset it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import socket
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from dataplane.metrics import names
+from dataplane.metrics.registry import Registry, Value
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 0.05  # how long a pause lasts; short against a client's patience, long against the cost of looking
+HANDSHAKE_TIMEOUT_S = 10.0  # TLS; HAProxy's and Envoy's examples use 10 s, nginx 60 s
+QUEUE_MAX = 4096  # connections taken out of the queue on closing: no more than the backlog
+
+PAUSING = {
+    errno.EMFILE: "descriptors",
+    errno.ENFILE: "descriptors",
+    errno.ENOBUFS: "memory",
+    errno.ENOMEM: "memory",
+}
+
+MakeProtocol = Callable[[str], asyncio.Protocol]
+"""The client's address -> the protocol for its connection."""
+
+
+@dataclass(slots=True)
+class Service:
+    """What happens to the connections of a listener."""
+
+    make_protocol: MakeProtocol
+    context: Callable[[], ssl.SSLContext] | None = None  # asked for each connection, so that certificates can change
+
+
+@dataclass(slots=True)
+class Gate:
+    """What all acceptors of a worker share: whether there is room, and the counters."""
+
+    registry: Registry
+    has_room: Callable[[], bool] = lambda: True
+
+    def paused(self, reason: str) -> None:
+        self.registry.value(names.ACCEPT_PAUSES, reason).value += 1
+
+
+class Acceptor:
+    """Accepts on one listening socket until closed."""
+
+    def __init__(self, name: str, sock: socket.socket, service: Service, gate: Gate) -> None:
+        self.name = name
+        self.sock = sock
+        self.service = service
+        self.is_paused = False
+        self._gate = gate
+        self._loop = asyncio.get_running_loop()
+        self._accepted: Value = gate.registry.value(names.ACCEPTED, name)
+        self._resume: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop.add_reader(sock, self._on_ready)
+
+    def __repr__(self) -> str:
+        state = "closed" if self.is_closed else "paused" if self.is_paused else "accepting"
+        return f"Acceptor({self.name}: {state}, {self._accepted.value:.0f} accepted)"
+
+    @property
+    def is_closed(self) -> bool:
+        return self.sock.fileno() < 0
+
+    def close(self) -> None:
+        """Stop accepting; connections that are open, and those that waited to be accepted, go on."""
+        if self.is_closed:
+            return
+        if self._resume is not None:
+            self._resume.cancel()
+        if not self.is_paused:
+            self._loop.remove_reader(self.sock)
+            for _ in range(QUEUE_MAX):
+                if not self._accept():
+                    break
+        self.sock.close()
+
+    def _on_ready(self) -> None:
+        if not self._gate.has_room():
+            self._pause("limit")
+            return
+        self._accept()
+
+    def _accept(self) -> bool:
+        """Take one connection out of the queue; says whether there was one."""
+        try:
+            connection, peer = self.sock.accept()
+        except (BlockingIOError, InterruptedError):  # another process was faster on an inherited socket
+            return False
+        except OSError as error:
+            reason = PAUSING.get(error.errno or 0)
+            if reason is None:  # ECONNABORTED and the like: that client is gone, the next one may be there
+                return False
+            self._pause(reason)
+            return False
+        self._accepted.value += 1
+        service = self.service
+        task = self._loop.create_task(self._serve(service, connection, peer[0]))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return True
+
+    async def _serve(self, service: Service, connection: socket.socket, peer: str) -> None:
+        try:
+            if service.context is None:
+                await self._loop.connect_accepted_socket(lambda: service.make_protocol(peer), connection)
+                return
+            await self._loop.connect_accepted_socket(
+                lambda: service.make_protocol(peer),
+                connection,
+                ssl=service.context(),
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
+                ssl_shutdown_timeout=1.0,
+            )
+        except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
+            if service.context is not None:
+                self._gate.registry.value(names.TLS_FAILURES, self.name).value += 1
+            log.debug("%s: connection from %s failed: %s", self.name, peer, error)
+            connection.close()
+
+    def _pause(self, reason: str) -> None:
+        if self.is_paused or self.is_closed:
+            return
+        self.is_paused = True
+        self._loop.remove_reader(self.sock)
+        self._gate.paused(reason)
+        log.log(logging.DEBUG if reason == "limit" else logging.WARNING, "%s: accepting paused: %s", self.name, reason)
+        self._resume = self._loop.call_later(RETRY_S, self._on_resume)
+
+    def _on_resume(self) -> None:
+        self._resume = None
+        self.is_paused = False
+        self._loop.add_reader(self.sock, self._on_ready)

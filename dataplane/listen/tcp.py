@@ -1,0 +1,135 @@
+"""The open listeners of a worker, kept as the table wants them.
+
+`reconcile` is told which listeners closed and opened and does just that. A listener that changed is closed first, so
+that its address is free. Where a socket cannot be opened (a port that somebody else holds) the listener is *failed*:
+that is said once in the log, shown on the admin page, counted, and tried again, since the other program may end.
+A listener whose name was handed over as a descriptor (`inherited`) uses that socket instead of opening its own.
+
+Only what happens to new connections is decided here. Open connections have left this room.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from dataplane.listen.accept import Acceptor, Gate, Service
+from dataplane.listen.sockets import ListenError, adopt, open_socket
+from dataplane.metrics import names
+from dataplane.snapshot.model import Listener
+
+log = logging.getLogger(__name__)
+
+REOPEN_S = 1.0  # between attempts at a socket that could not be opened
+
+
+@dataclass(frozen=True, slots=True)
+class ListenerState:
+    """How a wanted listener is doing: `error` is empty while it accepts."""
+
+    listener: Listener
+    error: str
+    is_inherited: bool
+
+
+class Listeners:
+    """All listeners of one worker. `serve` says what happens to a listener's connections."""
+
+    def __init__(
+        self,
+        serve: Callable[[Listener], Service],
+        gate: Gate,
+        inherited: Mapping[str, int] | None = None,
+    ) -> None:
+        self._serve = serve
+        self._gate = gate
+        self._inherited = dict(inherited or {})
+        self._wanted: dict[str, Listener] = {}
+        self._acceptors: dict[str, Acceptor] = {}
+        self._errors: dict[str, str] = {}
+        self._retry: asyncio.TimerHandle | None = None
+        gate.registry.at_scrape(self._measure)
+
+    def __repr__(self) -> str:
+        return f"Listeners({len(self._acceptors)} open, {len(self._errors)} failed)"
+
+    @property
+    def states(self) -> tuple[ListenerState, ...]:
+        """Every listener that ought to be open."""
+        return tuple(
+            ListenerState(listener, self._errors.get(name, ""), name in self._inherited)
+            for name, listener in self._wanted.items()
+        )
+
+    def port(self, name: str) -> int:
+        """The port on which an open listener really listens."""
+        number: int = self._acceptors[name].sock.getsockname()[1]
+        return number
+
+    def reconcile(self, opened: Iterable[Listener], closed: Iterable[Listener]) -> None:
+        """Close and open what changed; no connection is touched."""
+        for listener in closed:
+            self._close(listener.name)
+        for listener in opened:
+            self._wanted[listener.name] = listener
+            self._open(listener)
+        self._plan_retry()
+
+    def close(self) -> None:
+        """Stop accepting on all of them, for good."""
+        for name in tuple(self._wanted):
+            self._close(name)
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+    def _close(self, name: str) -> None:
+        self._wanted.pop(name, None)
+        self._errors.pop(name, None)
+        acceptor = self._acceptors.pop(name, None)
+        if acceptor is not None:
+            acceptor.close()
+
+    def _open(self, listener: Listener) -> None:
+        name = listener.name
+        try:
+            if name in self._inherited:
+                sock = adopt(self._inherited[name])
+                self._compare(listener, sock.getsockname())
+            else:
+                sock = open_socket(listener.address, listener.port)
+        except ListenError as error:
+            if self._errors.get(name) != str(error):
+                log.warning("listener %s: %s", name, error)
+            self._errors[name] = str(error)
+            self._gate.registry.value(names.LISTEN_FAILURES, name, error.reason).value += 1
+            return
+        self._errors.pop(name, None)
+        self._acceptors[name] = Acceptor(name, sock, self._serve(listener), self._gate)
+
+    def _compare(self, listener: Listener, actual: tuple[object, ...]) -> None:
+        if actual[:2] != (listener.address, listener.port):
+            log.warning(
+                "listener %s: the socket handed over is at %s:%s, not at %s:%s; it is used",
+                listener.name, *actual[:2], listener.address, listener.port,
+            )  # fmt: skip
+
+    def _plan_retry(self) -> None:
+        if self._errors and self._retry is None:
+            self._retry = asyncio.get_running_loop().call_later(REOPEN_S, self._on_retry)
+
+    def _on_retry(self) -> None:
+        self._retry = None
+        for name in tuple(self._errors):
+            with contextlib.suppress(KeyError):
+                self._open(self._wanted[name])
+        self._plan_retry()
+
+    def _measure(self) -> None:
+        self._gate.registry.replace(
+            names.LISTENERS,
+            {("open",): len(self._acceptors), ("failed",): len(self._errors)},
+        )
