@@ -1,0 +1,130 @@
+"""A type as ownership sees it: where an object falls apart into fields that different managers may own.
+
+A schema's struct or map falls apart into its members, a list into its items if the schema says how to tell them apart
+(x-kubernetes-list-type map or set, or a patch strategy that says the same), and everything else is owned whole:
+scalars, maps and lists marked atomic, lists not marked at all, free-form values. A value without a schema is taken
+apart as far as its maps go.
+
+Two facts are in Go's types and in no schema, and users see them in managedFields, so they are written down here:
+
+- A member that is a struct by value, or a required list, is always there. Nobody creates it, so nobody owns it
+  (`f:spec` has no "." below it), only what is inside.
+- The key `protocol` of port lists has the default TCP, with or without defaulting having run.
+
+Shapes are derived once for each schema, when somebody first writes an object of that type.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+from functools import cache
+from typing import NamedTuple
+
+from control.api.schema import FREE_FORM, Schema
+
+KEY_DEFAULTS = {"protocol": "TCP"}
+STRUCTS_BY_VALUE = frozenset({
+    "metadata", "spec", "status", "strategy", "updateStrategy", "resources", "state", "lastState", "loadBalancer",
+    "nodeInfo", "daemonEndpoints", "kubeletEndpoint", "source",
+})  # fmt: skip
+
+
+class Parts(Enum):
+    """What a value of this shape falls apart into."""
+
+    NONE = "none"  # owned whole
+    MEMBERS = "members"
+    ITEMS = "items"
+    ANY = "any"  # no schema: maps fall apart, lists and scalars do not
+
+
+class Member(NamedTuple):
+    """A member of a struct or map, as a parent sees it."""
+
+    element: str  # the path element: f:<name>
+    shape: Shape
+    is_implied: bool  # always there in Go, so that its presence has no owner
+    is_declared: bool  # a struct's field; False for a map's entry
+
+
+class Shape:
+    """How values of one type fall apart."""
+
+    __slots__ = ("_item", "_members", "_schema", "keys", "parts")
+
+    def __init__(self, schema: Schema | None) -> None:
+        self._schema = schema
+        self._members: dict[str, Member] = {}
+        self._item: Shape | None = None
+        self.parts = _parts_of(schema)
+        self.keys: tuple[str, ...] = tuple(sorted(_keys_of(schema))) if schema is not None else ()
+
+    def member(self, name: str) -> Member:
+        """How the member `name` is owned; remembered for a struct's fields, which are few."""
+        found = self._members.get(name)
+        if found is not None:
+            return found
+        schema = self._schema
+        if schema is None:
+            return Member("f:" + name, ANYTHING, False, False)
+        if schema.is_map:
+            assert schema.additional is not None
+            return Member("f:" + name, shape_of(schema.additional), False, False)
+        field = schema.properties.get(name)
+        if field is None:
+            return Member("f:" + name, ANYTHING, False, False)
+        is_list = field.type == "array"
+        implied = name in schema.required if is_list else name in STRUCTS_BY_VALUE or name in schema.required
+        found = Member("f:" + name, shape_of(field), implied, True)
+        self._members[name] = found
+        return found
+
+    def knows(self, name: str) -> bool:
+        """Whether values of this shape may have a member `name`."""
+        schema = self._schema
+        return schema is None or schema.preserve_unknown or schema.field(name) is not None
+
+    @property
+    def item(self) -> Shape:
+        """The shape of a list's items."""
+        if self._item is None:
+            items = self._schema.items if self._schema is not None else None
+            self._item = shape_of(items) if items is not None else ANYTHING
+        return self._item
+
+    @property
+    def schema(self) -> Schema | None:
+        return self._schema
+
+    def __repr__(self) -> str:
+        return f"Shape({self._schema}, {self.parts.value})"
+
+
+def _parts_of(schema: Schema | None) -> Parts:
+    if schema is None:
+        return Parts.ANY
+    if schema.name in FREE_FORM:
+        return Parts.NONE
+    if schema.type == "object":
+        return Parts.NONE if schema.map_type == "atomic" else Parts.MEMBERS
+    if schema.type == "array":
+        if schema.list_type:
+            return Parts.ITEMS if schema.list_type in ("map", "set") else Parts.NONE
+        return Parts.ITEMS if "merge" in schema.patch_strategy else Parts.NONE
+    return Parts.ANY if schema.type == "any" else Parts.NONE
+
+
+def _keys_of(schema: Schema) -> tuple[str, ...]:
+    if schema.list_type == "map":
+        return schema.list_map_keys
+    if not schema.list_type and "merge" in schema.patch_strategy and schema.merge_key:
+        return (schema.merge_key,)
+    return ()
+
+
+@cache
+def shape_of(schema: Schema) -> Shape:
+    return Shape(schema)
+
+
+ANYTHING = Shape(None)
