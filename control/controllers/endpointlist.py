@@ -1,0 +1,155 @@
+"""Which pods stand behind a Service, as endpoints: shared by EndpointSlices and Endpoints.
+
+A pod counts if the Service's selector matches it, it has an address and it has not finished. A Service port becomes a
+number for each pod by itself: a named targetPort may be another number in another pod, or be missing, and then that pod
+has no such port. So endpoints come in groups that have the same ports.
+
+Conditions (KEP-1672): `serving` is the pod's readiness, `terminating` that its deletion has begun, and `ready` is both
+serving and not terminating - or always, if the Service publishes not-ready addresses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from control.api.kinds import NODE, POD, SERVICE
+from control.api.objects import (
+    Key,
+    Object,
+    annotations_of,
+    condition_of,
+    format_time,
+    is_deleting,
+    key_of,
+    labels_of,
+    meta,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+    uid_of,
+)
+from control.controllers.pods import is_finished, is_ready, node_of, time_of
+from control.mirror.world import World
+
+Ports = tuple[tuple[str, str, int, str], ...]
+"""The ports of a group: (name, protocol, number, appProtocol), in the Service's order."""
+
+TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
+EXACT_TRIGGER_TIME = "loopkube.io/trigger-time"
+HEADLESS = "service.kubernetes.io/headless"
+ZONE = "topology.kubernetes.io/zone"
+
+
+def has_selector(service: Object) -> bool:
+    """Whether the endpoints of a Service follow from pods; otherwise they are their author's."""
+    return bool(spec_of(service).get("selector")) and spec_of(service).get("type") != "ExternalName"
+
+
+def is_headless(service: Object) -> bool:
+    return spec_of(service).get("clusterIP") in (None, "", "None")
+
+
+def publishes_not_ready(service: Object) -> bool:
+    return bool(spec_of(service).get("publishNotReadyAddresses"))
+
+
+def address_of(pod: Object) -> str:
+    """The pod's IPv4 address; "" while it has none."""
+    status = status_of(pod)
+    addresses = [item.get("ip") or "" for item in status.get("podIPs") or ()] or [status.get("podIP") or ""]
+    return next((address for address in addresses if address and ":" not in address), "")
+
+
+def pods_behind(world: World, service: Object) -> list[Object]:
+    """The pods with an endpoint, sorted by name."""
+    found = world.select(POD, namespace_of(service), {"matchLabels": spec_of(service).get("selector") or {}})
+    return [pod for pod in found if address_of(pod) and not is_finished(pod)]
+
+
+def services_of(world: World, pod: Object) -> Iterable[Key]:
+    """The Services whose selector matches the pod."""
+    labels = labels_of(pod)
+    for service in world.list(SERVICE, namespace_of(pod)):
+        selector = spec_of(service).get("selector")
+        if selector and all(labels.get(key) == value for key, value in selector.items()):
+            yield key_of(service)
+
+
+def ports_of(service: Object, pod: Object) -> Ports:
+    """The Service's ports as this pod has them."""
+    ports = []
+    for port in spec_of(service).get("ports") or ():
+        protocol = port.get("protocol") or "TCP"
+        number = _target(port, protocol, pod)
+        if number:
+            ports.append((port.get("name") or "", protocol, number, port.get("appProtocol") or ""))
+    return tuple(ports)
+
+
+def _target(port: Object, protocol: str, pod: Object) -> int:
+    target = port.get("targetPort") or port.get("port") or 0
+    if isinstance(target, int):
+        return target
+    spec = spec_of(pod)
+    sidecars = [item for item in spec.get("initContainers") or () if item.get("restartPolicy") == "Always"]
+    for container in [*(spec.get("containers") or ()), *sidecars]:
+        for candidate in container.get("ports") or ():
+            if candidate.get("name") == target and (candidate.get("protocol") or "TCP") == protocol:
+                return int(candidate["containerPort"])
+    return 0
+
+
+def endpoint_of(world: World, service: Object, pod: Object) -> Object:
+    """discovery.k8s.io/v1 Endpoint."""
+    serving = is_ready(pod)
+    terminating = is_deleting(pod)
+    endpoint: Object = {
+        "addresses": [address_of(pod)],
+        "conditions": {
+            "ready": publishes_not_ready(service) or (serving and not terminating),
+            "serving": serving,
+            "terminating": terminating,
+        },
+        "targetRef": reference_to(pod),
+    }
+    hostname = hostname_of(service, pod)
+    if hostname:
+        endpoint["hostname"] = hostname
+    node = node_of(pod)
+    if node:
+        endpoint["nodeName"] = node
+        zone = labels_of(world.get(NODE, "", node) or {}).get(ZONE)
+        if zone:
+            endpoint["zone"] = zone
+    return endpoint
+
+
+def hostname_of(service: Object, pod: Object) -> str:
+    """The pod's own name below the Service's, if it asks for one by hostname and subdomain."""
+    spec = spec_of(pod)
+    return (spec.get("hostname") or "") if spec.get("subdomain") == name_of(service) else ""
+
+
+def reference_to(pod: Object) -> Object:
+    return {"kind": "Pod", "namespace": namespace_of(pod), "name": name_of(pod), "uid": uid_of(pod)}
+
+
+def triggers(service: Object, pods: Iterable[Object], now: datetime) -> dict[str, str]:
+    """The annotations that say what change a write answers: the newest readiness or deletion among the pods.
+
+    Those times have whole seconds, too coarse to measure loopkube by; the exact one is when the change was seen.
+    """
+    times = [time_of(meta(service).get("creationTimestamp"))]
+    for pod in pods:
+        times.append(time_of((condition_of(pod, "Ready") or {}).get("lastTransitionTime")))
+        if is_deleting(pod) and not meta(pod).get("deletionGracePeriodSeconds"):
+            times.append(time_of(meta(pod).get("deletionTimestamp")))
+    newest = max((at for at in times if at is not None and at <= now), default=now)
+    return {TRIGGER_TIME: format_time(newest), EXACT_TRIGGER_TIME: f"{now.timestamp():.6f}"}
+
+
+def own_annotations(obj: Object) -> dict[str, str]:
+    """An object's annotations without the times that every write changes."""
+    return {k: v for k, v in annotations_of(obj).items() if k not in (TRIGGER_TIME, EXACT_TRIGGER_TIME)}
