@@ -66,8 +66,8 @@ class Backend:
     the two answers that is asked for, and both share `endpoints`.
     """
 
-    __slots__ = ("_dirty", "_picker", "_random", "_usable", "_usable_phase", "endpoints", "known", "name",
-                 "reads_terminating", "spec")  # fmt: skip
+    __slots__ = ("_dirty", "_picker", "_usable", "_usable_phase", "endpoints", "known", "name",
+                 "random", "reads_terminating", "spec")  # fmt: skip
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class Backend:
         self.known = False  # a route may name a backend that is not there (yet)
         self.endpoints: dict[str, Endpoint] = {} if endpoints is None else endpoints
         self.reads_terminating = reads_terminating
-        self._random = random
+        self.random = random
         self._picker: Picker = picker(self.spec.policy, random)
         self._usable: tuple[Endpoint, ...] = ()
         self._usable_phase: Phase = "ready"
@@ -99,7 +99,7 @@ class Backend:
         if spec is None:
             return
         if spec.policy != self.spec.policy:
-            self._picker = picker(spec.policy, self._random)
+            self._picker = picker(spec.policy, self.random)
         self.spec = spec
 
     def touch(self) -> None:
