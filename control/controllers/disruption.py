@@ -1,0 +1,205 @@
+"""PodDisruptionBudgets: how many pods an eviction may take now.
+
+Healthy is a pod that the selector matches, that is ready, not being deleted and not just evicted. How many there
+should be: `minAvailable` as a number counts against the pods that exist; as a percentage, and `maxUnavailable` always,
+against the pods that their controllers want (Deployment over its ReplicaSets, ReplicaSet, ReplicationController,
+StatefulSet). Percentages are rounded up. What is left over is `disruptionsAllowed`. The eviction API takes one off and
+notes the pod in `disruptedPods`; the note goes when the pod is seen to be deleted, or after two minutes (the deletion
+never came).
+
+The status is written with the resourceVersion that was read: an eviction in between makes the write fail, so that no
+disruption is given out twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
+
+from control.api.kinds import (
+    DEPLOYMENT,
+    POD,
+    POD_DISRUPTION_BUDGET,
+    REPLICA_SET,
+    REPLICATION_CONTROLLER,
+    STATEFUL_SET,
+    Kind,
+)
+from control.api.objects import (
+    Key,
+    Object,
+    controller_of,
+    is_deleting,
+    key_of,
+    meta,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+    uid_of,
+)
+from control.controllers.action import SETTLED, Action, Emit, Outcome, Update
+from control.controllers.conditions import with_observed_condition
+from control.controllers.controller import Wakes
+from control.controllers.percent import scaled
+from control.controllers.pods import is_finished, is_ready, time_of
+from control.mirror.world import World, matcher_of
+
+DELETION_TIMEOUT = timedelta(minutes=2)  # the disruption controller's DeletionTimeout
+SCALED = {kind.kind: kind for kind in (DEPLOYMENT, REPLICA_SET, REPLICATION_CONTROLLER, STATEFUL_SET)}
+
+
+class DisruptionController:
+    name = "controllermanager"  # the source of Kubernetes' own events about budgets
+    kind = POD_DISRUPTION_BUDGET
+
+    @property
+    def watches(self) -> Mapping[Kind, Wakes]:
+        def of_owner(world: World, owner: Object) -> Iterable[Key]:
+            return [key_of(budget) for budget in world.list(POD_DISRUPTION_BUDGET, namespace_of(owner))]
+
+        wakes: dict[Kind, Wakes] = dict.fromkeys(SCALED.values(), of_owner)
+        wakes[POD_DISRUPTION_BUDGET] = lambda world, obj: (key_of(obj),)
+        wakes[POD] = _of_pod
+        return wakes
+
+    def reconcile(self, world: World, key: Key, now: datetime) -> Outcome:
+        budget = world.get(POD_DISRUPTION_BUDGET, *key)
+        if budget is None or is_deleting(budget):
+            return SETTLED
+        selector = spec_of(budget).get("selector")
+        matched = world.select(POD, key.namespace, {"matchLabels": {}, **selector} if selector is not None else None)
+        pods = [pod for pod in matched if not is_finished(pod)]
+        noted, late, wake_at = _disrupted(budget, pods, now)
+        events: list[Action] = [
+            Emit(pod, "Warning", "NotDeleted", f"Pod was expected by PDB {key} to be deleted but it wasn't")
+            for pod in late
+        ]
+        counted = _expected(world, budget, pods)
+        if isinstance(counted, str):
+            return _failed(budget, counted, events, now)
+        expected, desired = counted
+        healthy = sum(is_ready(pod) and not is_deleting(pod) and name_of(pod) not in noted for pod in pods)
+        allowed = max(0, healthy - desired) if expected > 0 else 0
+        conditions = with_observed_condition(
+            list(status_of(budget).get("conditions") or ()),
+            {
+                "type": "DisruptionAllowed",
+                "status": "True" if allowed else "False",
+                "reason": "SufficientPods" if allowed else "InsufficientPods",
+                "message": "",
+                "observedGeneration": meta(budget).get("generation") or 0,
+            },
+            now,
+        )
+        status = {
+            "observedGeneration": meta(budget).get("generation") or 0,
+            "disruptionsAllowed": allowed,
+            "currentHealthy": healthy,
+            "desiredHealthy": desired,
+            "expectedPods": expected,
+            "conditions": conditions,
+        }
+        if noted:
+            status["disruptedPods"] = noted
+        if status != status_of(budget):
+            events.insert(0, Update(POD_DISRUPTION_BUDGET, {**budget, "status": status}, "status"))
+        return Outcome(tuple(events), wake_at)
+
+
+def _disrupted(
+    budget: Object, pods: Sequence[Object], now: datetime
+) -> tuple[dict[str, str], list[Object], datetime | None]:
+    """The notes that stand, the pods whose deletion never came, and when the next note lapses."""
+    by_name = {name_of(pod): pod for pod in pods}
+    noted: dict[str, str] = {}
+    late = []
+    lapses = []
+    for name, text in (status_of(budget).get("disruptedPods") or {}).items():
+        pod = by_name.get(name)
+        since = time_of(text)
+        if pod is None or is_deleting(pod) or since is None:
+            continue
+        if since + DELETION_TIMEOUT < now:
+            late.append(pod)
+            continue
+        noted[name] = text
+        lapses.append(since + DELETION_TIMEOUT + timedelta(seconds=1))
+    return noted, late, min(lapses, default=None)
+
+
+def _expected(world: World, budget: Object, pods: Sequence[Object]) -> tuple[int, int] | str:
+    """(expected pods, desired healthy), or why they cannot be known."""
+    spec = spec_of(budget)
+    most, least = spec.get("maxUnavailable"), spec.get("minAvailable")
+    if most is None and (least is None or isinstance(least, int)):
+        return len(pods), 0 if least is None else least
+    wanted = _wanted(world, pods)
+    if isinstance(wanted, str):
+        return wanted
+    if most is not None:
+        return wanted, max(0, wanted - scaled(most, wanted, round_up=True))
+    return wanted, scaled(least, wanted, round_up=True)
+
+
+def _wanted(world: World, pods: Sequence[Object]) -> int | str:
+    """The replicas that the pods' controllers want, each controller once."""
+    sizes: dict[str, int] = {}
+    for pod in pods:
+        ref = controller_of(pod)
+        if ref is None:
+            return f'found no controller ref for pod "{name_of(pod)}"'
+        owner = _top(world, namespace_of(pod), ref)
+        if owner is None:
+            return f'found no controllers for pod "{name_of(pod)}"'
+        replicas = spec_of(owner).get("replicas")
+        sizes[uid_of(owner)] = 1 if replicas is None else int(replicas)
+    return sum(sizes.values())
+
+
+def _top(world: World, namespace: str, ref: Object) -> Object | None:
+    """The controller that scales the pod: a ReplicaSet's Deployment stands for it."""
+    kind = SCALED.get(ref.get("kind") or "")
+    owner = world.get(kind, namespace, ref.get("name") or "") if kind else None
+    if owner is None or uid_of(owner) != ref.get("uid"):
+        return None
+    above = controller_of(owner)
+    if kind == REPLICA_SET and above is not None and above.get("kind") == DEPLOYMENT.kind:
+        return _top(world, namespace, above)
+    return owner
+
+
+def _failed(budget: Object, why: str, events: Sequence[Action], now: datetime) -> Outcome:
+    """Nothing may be disrupted while the expected number is unknown."""
+    generation = meta(budget).get("generation") or 0
+    failure = {
+        "type": "DisruptionAllowed",
+        "status": "False",
+        "reason": "SyncFailed",
+        "message": why,
+        "observedGeneration": generation,
+    }
+    old = status_of(budget)
+    zeros = dict.fromkeys(("currentHealthy", "desiredHealthy", "expectedPods"), 0)
+    conditions = with_observed_condition(list(old.get("conditions") or ()), failure, now)
+    status = {**zeros, **old, "disruptionsAllowed": 0, "observedGeneration": generation, "conditions": conditions}
+    if status == old:
+        return Outcome(tuple(events))
+    update = Update(POD_DISRUPTION_BUDGET, {**budget, "status": status}, "status")
+    told = (
+        Emit(budget, "Warning", "NoControllers", why),
+        Emit(
+            budget,
+            "Warning",
+            "CalculateExpectedPodCountFailed",
+            f"Failed to calculate the number of expected pods: {why}",
+        ),
+    )
+    return Outcome((update, *events, *told))
+
+
+def _of_pod(world: World, pod: Object) -> Iterable[Key]:
+    for budget in world.list(POD_DISRUPTION_BUDGET, namespace_of(pod)):
+        selector = spec_of(budget).get("selector")
+        if selector is not None and matcher_of(selector)(pod):
+            yield key_of(budget)

@@ -1,0 +1,38 @@
+"""All controllers of this room, in one place. Nothing registers itself; what is not listed here does not run."""
+
+from __future__ import annotations
+
+from control.controllers.controller import Controller
+from control.controllers.deployment.controller import DeploymentController
+from control.controllers.disruption import DisruptionController
+from control.controllers.endpoints import EndpointsController
+from control.controllers.endpointslice import EndpointSliceController
+from control.controllers.endpointslicemirroring import EndpointSliceMirroringController
+from control.controllers.garbage import GarbageController
+from control.controllers.namespace import NamespaceController
+from control.controllers.podgc import PodGarbageController
+from control.controllers.replicaset import ReplicaSetController, replication_controller
+from control.controllers.scheduler import Scheduler
+from control.controllers.taints import TaintController
+
+
+def all_controllers(*, ca_pem: str) -> tuple[Controller, ...]:
+    """One of each; `ca_pem` is the cluster's CA, which every namespace gets as the ConfigMap kube-root-ca.crt.
+
+    The order is that of the way a change takes to the data plane, so that a shell that serves its queues in turn needs
+    few turns for it.
+    """
+    return (
+        NamespaceController(ca_pem),
+        DeploymentController(),
+        ReplicaSetController(),
+        replication_controller(),
+        Scheduler(),
+        EndpointSliceController(),
+        EndpointsController(),
+        EndpointSliceMirroringController(),
+        DisruptionController(),
+        TaintController(),
+        PodGarbageController(),
+        GarbageController(),
+    )
