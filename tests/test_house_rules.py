@@ -48,6 +48,7 @@ SHELLS = (
     "dataplane/listen/*",
     "dataplane/l4/*",
     "dataplane/l7/proxy.py",
+    "dataplane/l7/presence.py",
     "dataplane/l7/upgrade.py",
     "dataplane/l7/downstream.py",
     "dataplane/l7/upstream.py",

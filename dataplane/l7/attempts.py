@@ -1,0 +1,251 @@
+"""How a request gets to an endpoint: route, pick, connect, send - and again, if `rescue` says so.
+
+Driven by the client's side (`begin`, `body`, `body_end`), by the pool (`acquired`, `acquire_failed`) and by the
+endpoint's side (`failed`). The common case, a request without body and an idle connection, is one write and neither a
+task nor a future nor a timer.
+
+What a retry needs is kept until it cannot be needed any more: the head is rendered from the Request, and of the body
+as it went upstream at most `Limits.replay_max` bytes are kept. The lease of an endpoint is held from its pick to the
+end of the attempt; there is at most one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from dataplane.l7 import rescue
+from dataplane.l7.events import Request
+from dataplane.l7.exchange import (
+    ANSWER_BEGUN,
+    CONNECTED,
+    CONNECTING,
+    CROSSING,
+    IDLE,
+    NEXT,
+    REQUEST,
+    REQUEST_END,
+    RETRY,
+    SENDING,
+    SENT,
+)
+from dataplane.l7.headers import Edge
+from dataplane.l7.rescue import Failure
+from dataplane.pool.pool import DialFailure, Pool, PoolFull
+from dataplane.table import Backend, Endpoint, Resolve
+
+if TYPE_CHECKING:
+    from dataplane.l7.downstream import Downstream
+    from dataplane.l7.proxy import HttpProxy
+    from dataplane.l7.upstream import Upstream
+
+
+class Attempts:
+    """The request's half of a client connection's exchanges. Fields after `state` belong to the exchange under way."""
+
+    __slots__ = ("_complete", "_head", "_head_of", "_sent", "_tried", "_waits_in", "backend", "began", "bytes_in",
+                 "bytes_out", "client", "connect_s", "edge", "endpoint", "exchanges", "first_byte_s", "listener",
+                 "phase", "proxy", "request", "resolve", "route", "spec", "state", "status", "tries",
+                 "upstream")  # fmt: skip
+
+    def __init__(self, proxy: HttpProxy, client: Downstream, edge: Edge, listener: str, resolve: Resolve) -> None:
+        self.proxy = proxy
+        self.client = client
+        self.edge = edge
+        self.listener = listener
+        self.resolve = resolve
+        self.exchanges = 0
+        self.state = IDLE
+        self._head_of: Request | None = None  # whose head upstream is `_head`: clients repeat themselves
+        self._head = b""
+        self.began = 0.0
+        self._forget(None)
+
+    def _forget(self, request: Request | None) -> None:
+        """Nothing is known yet of the exchange that begins with `request`."""
+        self.request = request
+        self.backend: Backend | None = None
+        self.spec = rescue.NO_BACKEND
+        self.endpoint: Endpoint | None = None
+        self.upstream: Upstream | None = None
+        self._waits_in: Pool | None = None
+        self._tried: tuple[str, ...] = ()
+        self._sent: bytes | None = b""
+        self._complete = False
+        self.tries = self.status = self.bytes_in = self.bytes_out = 0
+        self.first_byte_s = self.connect_s = -1.0
+        self.phase = self.route = ""
+
+    # the client's side
+
+    def begin(self, request: Request, *, complete: bool) -> None:
+        """A request's head is here; `complete`: it has no body."""
+        self.state = NEXT[self.state][REQUEST]
+        self._forget(request)
+        self.began = self.proxy.clock()
+        self.exchanges += 1
+        self._complete = complete
+        if request.local_status:
+            self.reply(request.local_status, "", "ok")
+            return
+        match = self.resolve(request.host, request.path)
+        if match is None:
+            self.failed("no_route")
+            return
+        backend, self.route = match
+        self.backend = backend
+        self.spec = backend.spec
+        endpoint = backend.pick()
+        if endpoint is None:
+            self.failed("no_endpoint")
+        else:
+            self._attempt(backend, endpoint)
+
+    def body(self, data: bytes, size: int) -> None:
+        """A piece of the request's body in the framing in which it goes upstream; `size` bytes of it are the body."""
+        self.bytes_in += size
+        if self._sent is not None:
+            self._sent += data
+        if self.state is CONNECTING:
+            if self._sent is not None and len(self._sent) > self.proxy.limits.held_max:
+                self.client.pause("connecting")
+        elif self.upstream is not None and self.state in (SENDING, CROSSING):
+            self._limit_replay()
+            self.upstream.transport.write(data)
+            if self.state is SENDING:
+                self.client.set_deadline(self.proxy.clock() + self.proxy.limits.body_timeout_s)
+
+    def body_end(self) -> None:
+        """The request is complete."""
+        self._complete = True
+        if self.state in (SENDING, CROSSING):
+            self.state = NEXT[self.state][REQUEST_END]
+            self.client.set_deadline(self.proxy.clock() + self.spec.response_timeout_s)
+
+    # the pool's side
+
+    def acquired(self, connection: Upstream, connect_s: float) -> None:
+        """Here is a connection."""
+        self._waits_in = None
+        self.connect_s = connect_s
+        self._send(connection)
+
+    def acquire_failed(self, failure: DialFailure) -> None:
+        """The dial failed."""
+        self._waits_in = None
+        self.failed(failure)
+
+    # one attempt
+
+    def _attempt(self, backend: Backend, endpoint: Endpoint) -> None:
+        """Send the request to this endpoint, which is leased, as soon as there is a connection."""
+        self.endpoint = endpoint
+        self.phase = endpoint.phase
+        self.tries += 1
+        pool = endpoint.pool or self.proxy.pool_of(backend, endpoint)
+        if pool.idle:
+            self._send(pool.idle.pop())
+        else:
+            self._acquire(pool, fresh=False)
+
+    def _acquire(self, pool: Pool, *, fresh: bool) -> None:
+        self.proxy.refresh(pool, self.spec)
+        self.client.set_deadline(self.proxy.clock() + self.spec.connect_timeout_s + self.proxy.limits.sweep_s)
+        try:
+            upstream = pool.acquire(self, fresh=fresh)
+        except PoolFull:
+            self.failed("pool_full")
+            return
+        if upstream is not None:
+            self._send(upstream)
+        else:
+            self._waits_in = pool
+
+    def _send(self, upstream: Upstream) -> None:
+        """The head, and what of the body is here, in one write."""
+        request = self.request
+        assert request is not None
+        self.upstream = upstream
+        upstream.user = self  # type: ignore[assignment]  # there are no Attempts but Conversations
+        if self._head_of is not request:
+            self._head = self.edge.upstream_head(request)
+            self._head_of = request
+        upstream.transport.write(self._head + self._sent if self._sent else self._head)
+        if self._complete:
+            self.state = NEXT[self.state][SENT]
+            self.client.set_deadline(self.proxy.clock() + self.spec.response_timeout_s)
+        else:
+            self.state = NEXT[self.state][CONNECTED]
+            self._limit_replay()
+            self.client.set_deadline(self.proxy.clock() + self.proxy.limits.body_timeout_s)
+            self.client.resume("connecting")
+
+    def _limit_replay(self) -> None:
+        if self._sent is not None and len(self._sent) > self.proxy.limits.replay_max:
+            self._sent = None
+
+    # and again
+
+    def failed(self, failure: Failure, *, reused: bool = False) -> None:
+        """Ask `rescue`, and do what it says. `reused`: the failed connection came from the pool."""
+        request = self.request
+        assert request is not None
+        verdict = rescue.verdict(
+            failure,
+            policy=self.spec.retry,
+            tries=self.tries,
+            tries_max=self.spec.tries_max,
+            idempotent=request.idempotent,
+            replayable=self._sent is not None,
+            answer_begun=self.state in ANSWER_BEGUN,
+            reused=reused,
+        )
+        if self.endpoint is not None:
+            self.endpoint.failed += 1
+        if verdict.again != "no" and self._again(verdict.again):
+            return
+        if verdict.status:
+            self.reply(verdict.status, verdict.text, verdict.outcome)
+        else:
+            self.abort(verdict.outcome)
+
+    def _again(self, again: rescue.Again) -> bool:
+        """Another attempt; False if there is no endpoint for it."""
+        backend, endpoint = self.backend, self.endpoint
+        assert backend is not None
+        assert endpoint is not None
+        other: Endpoint | None = None
+        if again == "next":
+            other = backend.pick((*self._tried, endpoint.id))
+            if other is None:
+                return False
+        self._drop_upstream()
+        self.state = NEXT[self.state][RETRY]
+        self.connect_s = -1.0
+        if other is None:
+            self._acquire(endpoint.pool, fresh=True)
+            return True
+        self._tried = (*self._tried, endpoint.id)
+        backend.release(endpoint)
+        self._attempt(backend, other)
+        return True
+
+    def _drop_upstream(self) -> None:
+        """Leave the attempt's connection, which is in the middle of something, or the line for one."""
+        if self._waits_in is not None:
+            self._waits_in.cancel(self)
+            self._waits_in = None
+        if self.upstream is not None:
+            self.upstream.user = None
+            self.upstream.abort()
+            self.upstream = None
+            self.client.resume("upstream")
+
+    # what the other half does
+
+    def reply(self, status: int, text: str, outcome: str) -> None:
+        """An answer of our own."""
+        raise NotImplementedError
+
+    def abort(self, outcome: str) -> None:
+        """The answer cannot be completed."""
+        raise NotImplementedError

@@ -1,0 +1,254 @@
+"""Heads: bytes to Request and Response, by RFC 9112, strictly.
+
+The whole safety of a proxy is that it and its neighbours agree where a message ends. So a head in which two readers
+could see different things is refused, not repaired: both Content-Length and Transfer-Encoding in a request, repeated
+or listed Content-Length, any transfer coding but one `chunked`, bare CR or LF, folded lines, space before a colon,
+two Host fields. For responses one combination is allowed because origins do send it and the RFC says who wins
+(Transfer-Encoding over Content-Length); that connection is not used again.
+
+The parsers take exactly one head, from its first octet to the empty line's CRLF; `head_end` finds it in a stream.
+`Heads` remembers the values of equal short heads: a client repeats its head on every request, a server within a
+second (Date), and a dict look-up costs a tenth of a parse. It is bounded and holds only results of a pure function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final, Generic, TypeVar
+
+from dataplane.l7.events import Framing, Refusal, Request, Response
+from dataplane.l7.fields import FORWARDING, Field, parse_fields, specials
+from dataplane.l7.grammar import ABSOLUTE, BARE_LF, HOST, OTHER_VERSION, REQUEST_LINE, STATUS_LINE, number, tokens
+from dataplane.l7.headers import kept_lines, request_tail
+from dataplane.l7.limits import Limits
+
+IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE", b"PROPFIND"))
+"""RFC 9110 9.2.2, and PROPFIND of RFC 4918. nginx's list is the reverse: all but POST, LOCK and PATCH."""
+
+T = TypeVar("T", Request, Response)
+MEMO_HEAD_MAX: Final = 2048
+MEMO_SIZE: Final = 1024  # at most 2 MiB of heads
+
+
+class Heads(Generic[T]):
+    """A bounded memory of parsed heads; emptied when full, which is cheaper than to know what was used last."""
+
+    __slots__ = ("_parse", "known")
+
+    def __init__(self, parse: Callable[[bytes], T]) -> None:
+        self._parse: Callable[[bytes], T] = parse
+        self.known: dict[bytes, T] = {}
+
+    def parse(self, head: bytes) -> T:
+        found = self.known.get(head)
+        if found is None:
+            found = self._parse(head)
+            if len(head) <= MEMO_HEAD_MAX:
+                if len(self.known) >= MEMO_SIZE:
+                    self.known.clear()
+                self.known[head] = found
+        return found
+
+
+def head_end(data: bytes, seen: int, limits: Limits, *, is_request: bool) -> int:
+    """Length of the head that `data` begins with, 0 while it is incomplete. `seen` octets were looked at before.
+
+    Refuses early what can no longer become a head, so that nobody waits for the end of it.
+    """
+    end = data.find(b"\r\n\r\n", max(0, seen - 3)) + 4
+    if end == 3:
+        end = 0
+    size = end or len(data)
+    if is_request and size > limits.request_line_max:
+        line_end = data.find(b"\r\n", 0, limits.request_line_max + 2)
+        if line_end < 0:
+            raise Refusal(414, f"the request line is longer than {limits.request_line_max} bytes")
+    if size > limits.head_max:
+        raise Refusal(431, f"the head is longer than {limits.head_max} bytes")
+    if not end and BARE_LF.search(data, max(0, seen - 1)):
+        raise Refusal(400, "a line ends without CR")
+    return end
+
+
+def parse_request(head: bytes, limits: Limits) -> Request:
+    """The request whose head is `head`."""
+    line, _, block = head.partition(b"\r\n")
+    found = REQUEST_LINE.fullmatch(line)
+    if found is None:
+        if OTHER_VERSION.fullmatch(line):
+            raise Refusal(505, "only HTTP/1.1 and HTTP/1.0 are spoken here")
+        raise Refusal(400, "the request line is malformed")
+    method, target, digit = found.groups()
+    if len(line) > limits.request_line_max:
+        raise Refusal(414, f"the request line is longer than {limits.request_line_max} bytes")
+    fields = parse_fields(block[:-2], limits.fields_max)
+    special = specials(fields)
+    request = Request()
+    request.method, request.minor = method, 0 if digit == b"0" else 1
+    request.is_head, request.idempotent = method == b"HEAD", method in IDEMPOTENT
+    request.fields = tuple((field.name, field.value) for field in fields)
+    _where(request, target, special.get(b"host", []))
+    request.body, request.length = _request_framing(special, request.minor)
+    if limits.body_max and request.length > limits.body_max:
+        raise Refusal(413, f"the body is longer than {limits.body_max} bytes")
+    _wishes(request, special)
+    request.line = b"%b %b HTTP/1.1\r\n" % (method, request.target)
+    request.forwarded = tuple((field.lower, field.value) for field in fields if field.role in FORWARDING)
+    request.kept = _kept(request, fields, special)
+    request.tail = request_tail(request)
+    return request
+
+
+def _where(request: Request, target: bytes, hosts: list[bytes]) -> None:
+    """Target, authority and path, RFC 9112 3.2 and 3.3."""
+    if len(hosts) > 1 or (hosts and HOST.fullmatch(hosts[0]) is None):
+        raise Refusal(400, "the Host field is malformed")
+    if not hosts and request.minor:
+        raise Refusal(400, "an HTTP/1.1 request needs a Host field")
+    method = request.method
+    if method == b"CONNECT":
+        raise Refusal(501, "CONNECT is not served here")
+    if method == b"TRACE":  # it would show credentials to scripts, RFC 9110 9.3.8
+        raise Refusal(405, "TRACE is not served here")
+    request.host = hosts[0] if hosts else b""
+    if target.startswith(b"/"):
+        request.target, request.path = target, target.partition(b"?")[0]
+        return
+    if target == b"*":
+        if method != b"OPTIONS":
+            raise Refusal(400, "only OPTIONS is for * as a whole")
+        request.target, request.path = target, b"/"
+        return
+    found = ABSOLUTE.fullmatch(target)
+    if found is None or HOST.fullmatch(found[1]) is None:
+        raise Refusal(400, "the request target is malformed")
+    request.host, request.path = found[1], found[2] or b"/"
+    request.target = request.path + found[3]
+    if method == b"OPTIONS" and not found[2] and not found[3]:
+        request.target = b"*"  # RFC 9112 3.2.4
+
+
+def _request_framing(special: dict[bytes, list[bytes]], minor: int) -> tuple[Framing, int]:
+    """How the body of a request ends, RFC 9112 6.3."""
+    codings = special.get(b"transfer-encoding")
+    lengths = special.get(b"content-length")
+    if codings is None:
+        if lengths is None:
+            return "none", 0
+        length = number(lengths[0]) if len(lengths) == 1 else None
+        if length is None:
+            raise Refusal(400, "Content-Length is malformed")
+        return ("length", length) if length else ("none", 0)
+    if lengths is not None:
+        raise Refusal(400, "both Content-Length and Transfer-Encoding")
+    if not minor:
+        raise Refusal(400, "Transfer-Encoding in an HTTP/1.0 request")
+    if len(codings) == 1 and codings[0].lower() == b"chunked":
+        return "chunked", 0
+    if len(codings) == 1 and codings[0].lower().endswith(b", chunked") and codings[0].count(b",") == 1:
+        raise Refusal(501, "no transfer coding but chunked is spoken here")
+    raise Refusal(400, "Transfer-Encoding is malformed")
+
+
+def _wishes(request: Request, special: dict[bytes, list[bytes]]) -> None:
+    """Persistence, upgrade, trailers, expectation, Max-Forwards."""
+    options = _options(special)
+    if request.minor:
+        request.keep_alive = b"close" not in options
+    else:
+        request.keep_alive = b"keep-alive" in options and b"close" not in options
+    request.trailers = bool(request.minor) and any(b"trailers" in tokens(value) for value in special.get(b"te", ()))
+    request.continues = bool(request.minor) and any(
+        b"100-continue" in tokens(value) for value in special.get(b"expect", ())
+    )
+    wanted = b", ".join(
+        part.strip(b" \t")
+        for value in special.get(b"upgrade", ())
+        for part in value.split(b",")
+        if part.strip(b" \t") and not part.strip(b" \t").lower().startswith(b"h2c")
+    )
+    may = request.minor and b"upgrade" in options and request.method == b"GET" and request.body == "none"
+    request.upgrade = wanted if may else b""
+    request.local_status = 0
+    if request.method == b"OPTIONS" and b"max-forwards" in special:
+        hops = number(special[b"max-forwards"][0]) if len(special[b"max-forwards"]) == 1 else None
+        if hops is None:
+            raise Refusal(400, "Max-Forwards is malformed")
+        request.local_status = 200 if hops == 0 else 0
+
+
+def _options(special: dict[bytes, list[bytes]]) -> frozenset[bytes]:
+    """The connection options, in lower case."""
+    values = special.get(b"connection")
+    if values is None:
+        return frozenset()
+    return frozenset(token for value in values for token in tokens(value))
+
+
+def _kept(request: Request, fields: list[Field], special: dict[bytes, list[bytes]]) -> bytes:
+    """The field lines that go upstream: Host is what was routed by, Max-Forwards is one less (RFC 9110 7.6.2)."""
+    rewritten: dict[bytes, bytes] = {}
+    if request.host and special.get(b"host") != [request.host]:
+        rewritten[b"host"] = b"Host: %b\r\n" % request.host
+    if request.method == b"OPTIONS" and b"max-forwards" in special:
+        rewritten[b"max-forwards"] = b"Max-Forwards: %d\r\n" % ((number(special[b"max-forwards"][0]) or 1) - 1)
+    if not request.minor:
+        rewritten[b"expect"] = b""  # an HTTP/1.0 client never waits for 100, RFC 9110 10.1.1
+    if request.body != "length" and special.get(b"content-length") is not None:
+        rewritten[b"content-length"] = b"Content-Length: 0\r\n"
+    lines = kept_lines(fields, _options(special), rewritten)
+    if b"host" not in special and request.host:
+        return rewritten[b"host"] + lines
+    return lines
+
+
+def parse_response(head: bytes, limits: Limits) -> Response:
+    """The response whose head is `head`. Its refusals mean 502, whatever their status."""
+    line, _, block = head.partition(b"\r\n")
+    found = STATUS_LINE.fullmatch(line)
+    if found is None:
+        raise Refusal(502, "the status line is malformed")
+    digit, status, reason = found.groups()
+    fields = parse_fields(block[:-2], limits.fields_max)
+    special = specials(fields)
+    response = Response()
+    response.status, response.reason, response.minor = int(status), reason or b"", 0 if digit == b"0" else 1
+    response.fields = tuple((field.name, field.value) for field in fields)
+    options = _options(special)
+    response.keep_alive = b"close" not in options and (bool(response.minor) or b"keep-alive" in options)
+    _response_framing(response, special)
+    response.dated = b"date" in special
+    response.upgrade = b", ".join(special.get(b"upgrade", ()))
+    without: dict[bytes, bytes] = {}
+    status_code = response.status
+    if b"transfer-encoding" in special or status_code == 204 or status_code < 200:
+        without[b"content-length"] = b""  # RFC 9110 8.6: not beside Transfer-Encoding, nor with 204 and 1xx
+    lines = kept_lines(fields, options, without)
+    response.head = b"HTTP/1.1 %b %b\r\n%b" % (status, response.reason, lines)
+    simple = response.dated and not (response.status == 426 and response.upgrade)
+    response.plain = response.head + b"\r\n" if simple else b""
+    return response
+
+
+def _response_framing(response: Response, special: dict[bytes, list[bytes]]) -> None:
+    """How the body of a response ends if the request was not HEAD, RFC 9112 6.3."""
+    codings = special.get(b"transfer-encoding")
+    lengths = special.get(b"content-length")
+    response.length = 0
+    length = None
+    if lengths is not None:
+        length = number(lengths[0]) if len(lengths) == 1 else None
+        if length is None:
+            raise Refusal(502, "Content-Length is malformed")
+    if codings is not None:
+        if len(codings) != 1 or codings[0].lower() != b"chunked" or not response.minor:
+            raise Refusal(502, "Transfer-Encoding is malformed")
+        response.body = "chunked"
+        if length is not None:
+            response.keep_alive = False  # someone before us may have seen the other framing
+    elif length is not None:
+        response.body, response.length = "length", length
+    else:
+        response.body = "close"
+    if response.status < 200 or response.status in (204, 304):
+        response.body = "none"

@@ -1,0 +1,139 @@
+"""What goes on to the other side, besides what the sender meant for it.
+
+*Hop-by-hop* fields stop here (RFC 9110 7.6.1): those of a fixed list and those that Connection names, except ones
+that are end-to-end by definition - a client must not talk us out of passing on its Host, Content-Length or Cookie.
+What we ourselves mean for the next hop is written anew: Transfer-Encoding when we send chunks, TE when the client
+takes trailers and so do we, Connection and Upgrade when an upgrade was asked for.
+
+*Forwarding* fields tell the origin about the client. By `replace` (what ingress-nginx does by default) whatever the
+client sent is dropped and ours are the only ones, so that an origin may believe them. By `append` (for senders that
+are proxies themselves, as pods on a Service port often are) theirs stay and the sender's address is appended to
+X-Forwarded-For; the others are added where missing. By `none` the request is passed on as it is. Via names us to the
+origin as RFC 9110 7.6.3 demands of a gateway; in responses, where it may be omitted, it is.
+
+The client's spelling and order are kept; our lines come after its lines.
+"""
+
+from __future__ import annotations
+
+from typing import Final, Literal
+
+from dataplane.l7.events import Fields, Request, Response
+from dataplane.l7.fields import END_TO_END, FORWARDING, HOP_BY_HOP, Field
+
+Forwarding = Literal["replace", "append", "none"]
+
+_STOPS: Final = HOP_BY_HOP | FORWARDING | {b"shadow"}
+
+TRAILERS_FORBIDDEN: Final = END_TO_END | HOP_BY_HOP
+"""Framing, routing, credentials and the like mean nothing safe in a trailer (RFC 9110 6.5.1): dropped."""
+
+
+def kept_lines(fields: list[Field], options: frozenset[bytes], rewritten: dict[bytes, bytes]) -> bytes:
+    """The lines of `fields` that go on, in their order; those of `rewritten` (by role) are replaced by its lines."""
+    stops = _STOPS | (options - END_TO_END) if options else _STOPS
+    if rewritten:
+        return b"".join(
+            [
+                rewritten.get(field.role, field.line)
+                for field in fields
+                if field.role not in stops and field.lower not in stops
+            ]
+        )
+    return b"".join([field.line for field in fields if field.role not in stops and field.lower not in stops])
+
+
+def request_tail(request: Request) -> bytes:
+    """Our own framing and hop-by-hop lines of a request that goes upstream."""
+    lines = b""
+    if request.body == "chunked":
+        lines += b"Transfer-Encoding: chunked\r\n"
+    options = []
+    if request.trailers:
+        lines += b"TE: trailers\r\n"
+        options.append(b"TE")
+    if request.upgrade:
+        lines += b"Upgrade: %b\r\n" % request.upgrade
+        options.append(b"Upgrade")
+    if options:
+        lines += b"Connection: %b\r\n" % b", ".join(options)
+    return lines
+
+
+class Edge:
+    """Where a client connection entered: what is said about it to origins."""
+
+    __slots__ = ("_always", "_client", "_local", "_port", "_scheme", "_via", "forwarding")
+
+    def __init__(
+        self, scheme: bytes, client: bytes, local_host: bytes, port: int, forwarding: Forwarding, via: bytes
+    ) -> None:
+        self.forwarding: Final = forwarding
+        self._client: Final = client
+        self._scheme: Final = scheme
+        self._port: Final = b"%d" % port
+        self._local: Final = b"%b:%d" % (local_host, port)
+        self._via: Final = via
+        self._always: Final = (
+            b"X-Real-IP: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Port: %d\r\nX-Forwarded-Proto: %b\r\n"
+            % (client, client, port, scheme)
+        )
+
+    def upstream_head(self, request: Request) -> bytes:
+        """The head that goes to the origin."""
+        host = request.host or self._local  # an HTTP/1.0 client addressed us by our address alone
+        if self.forwarding == "replace":
+            forwarding = b"%bX-Forwarded-Host: %b\r\n" % (self._always, host)
+        elif self.forwarding == "append":
+            forwarding = self._appended(request, host)
+        else:
+            forwarding = b"".join([b"%b: %b\r\n" % field for field in request.forwarded])
+        via = b"Via: 1.%d %b\r\n" % (request.minor, self._via) if self._via else b""
+        own_host = b"" if request.host else b"Host: %b\r\n" % host
+        return b"".join((request.line, own_host, request.kept, forwarding, via, request.tail, b"\r\n"))
+
+    def _appended(self, request: Request, host: bytes) -> bytes:
+        """The sender's forwarding fields with ours appended (RFC 7239 4: a new element at the end)."""
+        theirs: dict[bytes, list[bytes]] = {}
+        for name, value in request.forwarded:
+            theirs.setdefault(name, []).append(value)
+        chain = b", ".join([*theirs.get(b"x-forwarded-for", ()), self._client])
+        lines = [b"X-Forwarded-For: %b\r\n" % chain]
+        own = {
+            b"x-real-ip": (b"X-Real-IP", self._client),
+            b"x-forwarded-port": (b"X-Forwarded-Port", self._port),
+            b"x-forwarded-proto": (b"X-Forwarded-Proto", self._scheme),
+            b"x-forwarded-host": (b"X-Forwarded-Host", host),
+        }
+        for lower, (name, value) in own.items():
+            lines.append(b"%b: %b\r\n" % (name, theirs[lower][0] if lower in theirs else value))
+        if b"forwarded" in theirs:
+            node = b'"[%b]"' % self._client if b":" in self._client else self._client
+            ours = b'for=%b;host="%b";proto=%b' % (node, host, self._scheme)
+            lines.append(b"Forwarded: %b\r\n" % b", ".join([*theirs[b"forwarded"], ours]))
+        return b"".join(lines)
+
+
+def downstream_head(response: Response, request: Request, date: bytes, *, framing: bytes, closing: bool) -> bytes:
+    """The head that goes to the client. `framing` is our own line for the body, b"" if the origin's length stands."""
+    lines = [response.head]
+    if not response.dated:
+        lines.append(date)  # RFC 9110 6.6.1
+    if framing:
+        lines.append(framing)
+    if response.status in (101, 426) and response.upgrade:
+        lines.append(b"Upgrade: %b\r\n" % response.upgrade)
+        lines.append(b"Connection: close, Upgrade\r\n" if closing else b"Connection: Upgrade\r\n")
+    elif closing:
+        lines.append(b"Connection: close\r\n")
+    elif not request.minor:
+        lines.append(b"Connection: keep-alive\r\n")
+    lines.append(b"\r\n")
+    return b"".join(lines)
+
+
+def trailer_lines(trailers: Fields) -> bytes:
+    """The trailer fields that a recipient may get."""
+    return b"".join(
+        [b"%b: %b\r\n" % (name, value) for name, value in trailers if name.lower() not in TRAILERS_FORBIDDEN]
+    )
