@@ -34,6 +34,7 @@ SHELLS = (
     "control/apiserver/logs.py",
     "control/mirror/*",
     "control/controllers/run.py",
+    "control/controllers/perform.py",
     "control/kubelet/process.py",
     "control/kubelet/prober.py",
     "control/kubelet/agent.py",

@@ -68,6 +68,7 @@ class Mirror:
         self._positions: dict[Kind, int] = dict.fromkeys(kinds, -1)
         self._waiting = set(self._positions)
         self._tasks: list[asyncio.Task[None]] = []
+        self._waiters: list[tuple[Callable[[World], bool], asyncio.Future[None]]] = []
         self.synced = asyncio.Event()
         self.lists = 0
         self.failures = 0
@@ -92,6 +93,21 @@ class Mirror:
         if version <= self._positions[kind] or self._positions[kind] < 0:
             return False  # before the first list there is no telling what was deleted since
         return self._put(kind, obj, version)
+
+    async def until(self, condition: Callable[[World], bool], timeout_s: float) -> bool:
+        """Waits until the world meets a condition; says whether it did in time."""
+        if condition(self._world):
+            return True
+        waiter = (condition, asyncio.get_running_loop().create_future())
+        self._waiters.append(waiter)
+        try:
+            async with asyncio.timeout(timeout_s):
+                await waiter[1]
+        except TimeoutError:
+            return False
+        finally:
+            self._waiters.remove(waiter)
+        return True
 
     # Feeding
 
@@ -202,6 +218,9 @@ class Mirror:
                 subscriber(kind, old, new)
             except Exception:
                 logger.exception("a subscriber failed on %s %s", kind.resource, key_of(new or old or {}))
+        for condition, waiter in self._waiters:
+            if not waiter.done() and condition(self._world):
+                waiter.set_result(None)
 
     def __repr__(self) -> str:
         state = "synced" if self.synced.is_set() else f"waiting for {', '.join(k.plural for k in self._waiting)}"
