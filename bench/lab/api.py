@@ -35,7 +35,7 @@ class Api:
 
     def __init__(self, server: str, tls: ssl.SSLContext) -> None:
         self._server = server
-        self._tls = tls
+        self.tls = tls
         self._session: aiohttp.ClientSession | None = None
 
     @classmethod
@@ -55,7 +55,7 @@ class Api:
         return cls(cluster["server"], tls)
 
     async def __aenter__(self) -> Api:
-        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self._tls))
+        self._session = aiohttp.ClientSession(connector=aiohttp.TCPConnector(ssl=self.tls))
         return self
 
     async def __aexit__(self, *_: object) -> None:

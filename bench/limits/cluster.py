@@ -1,0 +1,117 @@
+"""A cluster for a measurement: started by the command line in a temporary folder on free ports, ended with it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+LOOPKUBE = (sys.executable, "-m", "control.cli.main")
+COMMAND_MAX_S = 120.0
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One measured number beside its goal. `goal` None: no goal was set."""
+
+    name: str
+    value: float
+    unit: str
+    goal: float | None = None
+    more_is_better: bool = False
+    note: str = ""
+
+    @property
+    def met(self) -> bool | None:
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.more_is_better else self.value <= self.goal
+
+
+def show(title: str, figures: list[Figure], json_file: str | None = None) -> None:
+    """Prints the figures as a table and writes them as JSON where asked."""
+    print(f"\n{title}")
+    for figure in figures:
+        sign = "≥" if figure.more_is_better else "≤"
+        goal = "" if figure.goal is None else f"goal {sign} {figure.goal:g} {figure.unit}"
+        verdict = {None: "", True: "met", False: "NOT met"}[figure.met]
+        print(f"  {figure.name:<52}{figure.value:>12.2f} {figure.unit:<8}{goal:<22}{verdict:<9}{figure.note}")
+    if json_file:
+        rows = [{"name": f.name, "value": f.value, "unit": f.unit, "goal": f.goal, "met": f.met} for f in figures]
+        Path(json_file).write_text(json.dumps({"title": title, "figures": rows}, indent=1))
+
+
+class Cluster:
+    """`with Cluster("--workers", "1") as cluster:`; `started_at` is when `loopkube up` was called (monotonic).
+
+    `manifest` is applied with `-f` before the block begins.
+    """
+
+    def __init__(self, *options: str, manifest: list[dict[str, Any]] | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="loopkube-bench-"))
+        self.started_at = 0.0
+        self._options = options
+        if manifest is not None:
+            file = self.folder / "manifest.json"
+            file.write_text(json.dumps({"apiVersion": "v1", "kind": "List", "items": manifest}))
+            self._options = (*options, "-f", str(file))
+
+    def __enter__(self) -> Cluster:
+        self.started_at = time.monotonic()
+        ports = ("--api-port", "0", "--http-port", "0", "--https-port", "0")
+        self.run("up", "--detach", *ports, *self._options)
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        subprocess.run(self._command("down", "--purge"), capture_output=True, timeout=COMMAND_MAX_S, check=False)
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _command(self, command: str, *arguments: str) -> tuple[str, ...]:
+        return (*LOOPKUBE, command, "--data-dir", str(self.folder), *arguments)
+
+    def run(self, command: str, *arguments: str) -> str:
+        """A loopkube command's output; raises SystemExit with its errors."""
+        result = subprocess.run(
+            self._command(command, *arguments), capture_output=True, text=True, timeout=COMMAND_MAX_S, check=False
+        )
+        if result.returncode:
+            raise SystemExit(f"loopkube {command} failed: {result.stdout}{result.stderr}")
+        return result.stdout
+
+    @property
+    def kubeconfig(self) -> Path:
+        return self.folder / "kubeconfig"
+
+    def status(self) -> dict[str, Any]:
+        return json.loads(self.run("status", "-o", "json"))  # type: ignore[no-any-return]
+
+    def pid(self, name: str) -> int:
+        return next(int(p["pid"]) for p in self.status()["processes"] if p["name"] == name)
+
+
+def cpu_s(pid: int) -> float:
+    """CPU seconds (user and system) that a process has used; proc(5), fields 14 and 15 of stat."""
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS
+
+
+def wait_for(what: str, condition: Callable[[], bool], deadline_s: float = 60.0) -> None:
+    """Polls quickly until the condition holds; raises SystemExit with `what`."""
+    deadline = time.monotonic() + deadline_s
+    while not condition():
+        if time.monotonic() > deadline:
+            raise SystemExit(f"{what}: not within {deadline_s:.0f} s")
+        time.sleep(0.002)
