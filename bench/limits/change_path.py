@@ -117,7 +117,7 @@ async def until_status(address: tuple[str, int], host: str, wanted: bool) -> Non
 async def flip(name: str, ip: str, address: tuple[str, int], seen: Seen, flips: int) -> list[tuple[float, ...]]:
     """(total, status write, slice, publish and swap) in seconds for each flip of one pod."""
     host = f"{name}.local"
-    found = []
+    found: list[tuple[float, ...]] = []
     async with aiohttp.ClientSession(f"http://{ip}:8080") as pod:
         for _ in range(flips):
             await (await pod.post("/ready")).read()
