@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from control.apiserver.apply.fields import SELF, FieldSet, element_text, key_element, value_element
-from control.apiserver.apply.shape import ANYTHING, KEY_DEFAULTS, Parts, Shape
+from control.apiserver.apply.shape import ANYTHING, Parts, Shape
 
 _MISSING = object()
 
@@ -46,7 +46,7 @@ def element_of(item: Any, shape: Shape) -> str:
     if not isinstance(item, dict):
         what = "a null element" if item is None else "non-map elements"
         raise ElementError(f"associative list with keys may not have {what}")
-    keys = {key: item.get(key, KEY_DEFAULTS.get(key)) for key in shape.keys}
+    keys = {key: item.get(key, shape.key_defaults.get(key)) for key in shape.keys}
     if None in keys.values():
         keys = {key: value for key, value in keys.items() if value is not None}
         if not keys:

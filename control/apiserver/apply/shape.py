@@ -5,11 +5,9 @@ A schema's struct or map falls apart into its members, a list into its items if 
 scalars, maps and lists marked atomic, lists not marked at all, free-form values. A value without a schema is taken
 apart as far as its maps go.
 
-Two facts are in Go's types and in no schema, and users see them in managedFields, so they are written down here:
-
-- A member that is a struct by value, or a required list, is always there. Nobody creates it, so nobody owns it
-  (`f:spec` has no "." below it), only what is inside.
-- The key `protocol` of port lists has the default TCP, with or without defaulting having run.
+One fact is in Go's types and in no schema, and users see it in managedFields, so it is written down here: a member that
+is a struct by value, or a required list, is always there. Nobody creates it, so nobody owns it (`f:spec` has no "."
+below it), only what is inside.
 
 Shapes are derived once for each schema, when somebody first writes an object of that type.
 """
@@ -18,11 +16,10 @@ from __future__ import annotations
 
 from enum import Enum
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from control.api.schema import FREE_FORM, Schema
 
-KEY_DEFAULTS = {"protocol": "TCP"}
 STRUCTS_BY_VALUE = frozenset({
     "metadata", "spec", "status", "strategy", "updateStrategy", "resources", "state", "lastState", "loadBalancer",
     "nodeInfo", "daemonEndpoints", "kubeletEndpoint", "source",
@@ -50,7 +47,7 @@ class Member(NamedTuple):
 class Shape:
     """How values of one type fall apart."""
 
-    __slots__ = ("_item", "_members", "_schema", "keys", "parts")
+    __slots__ = ("_item", "_members", "_schema", "key_defaults", "keys", "parts")
 
     def __init__(self, schema: Schema | None) -> None:
         self._schema = schema
@@ -58,6 +55,7 @@ class Shape:
         self._item: Shape | None = None
         self.parts = _parts_of(schema)
         self.keys: tuple[str, ...] = tuple(sorted(_keys_of(schema))) if schema is not None else ()
+        self.key_defaults: dict[str, Any] = _key_defaults(schema, self.keys)
 
     def member(self, name: str) -> Member:
         """How the member `name` is owned; remembered for a struct's fields, which are few."""
@@ -120,6 +118,12 @@ def _keys_of(schema: Schema) -> tuple[str, ...]:
     if not schema.list_type and "merge" in schema.patch_strategy and schema.merge_key:
         return (schema.merge_key,)
     return ()
+
+
+def _key_defaults(schema: Schema | None, keys: tuple[str, ...]) -> dict[str, Any]:
+    """What keys are that an item does not say: the protocol of a port is TCP, with or without defaulting having run."""
+    fields = schema.items.properties if schema is not None and schema.items is not None else {}
+    return {key: fields[key].default for key in keys if key in fields and fields[key].default is not None}
 
 
 @cache
