@@ -19,6 +19,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 from dataplane.metrics import names
 from dataplane.metrics.registry import Registry
@@ -47,6 +48,7 @@ class Feed(asyncio.Protocol):
         self._connected = registry.value(names.FEED_CONNECTED)
         self._connects = registry.value(names.FEED_CONNECTS)
         self._decoder = Decoder()
+        self._answered = 0
         self._transport: asyncio.Transport | None = None
         self._lost = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -84,15 +86,16 @@ class Feed(asyncio.Protocol):
                 await asyncio.sleep(delay)
                 delay = min(delay * 2, RETRY_MAX_S)
                 continue
-            delay, said = self._retry_min_s, False
+            said, answered = False, self._answered
             log.info("publisher at %s: connected", self._path)
             await self._lost.wait()
             log.warning("publisher at %s: connection lost, the last good state stays", self._path)
+            # a publisher that hangs up without a word is as good as absent
+            delay = self._retry_min_s if self._answered > answered else min(delay * 2, RETRY_MAX_S)
             await asyncio.sleep(delay)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
         self._decoder = Decoder()
         self._connected.value = 1
         self._connects.value += 1
@@ -107,6 +110,7 @@ class Feed(asyncio.Protocol):
             self._transport.close()
             return
         for message in messages:
+            self._answered += 1
             self._transport.write(encode(self._apply(message)))
 
     def connection_lost(self, exc: Exception | None) -> None:

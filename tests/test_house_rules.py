@@ -51,6 +51,7 @@ SHELLS = (
     "dataplane/feed.py",
     "dataplane/admin.py",
     "dataplane/listen/*",
+    "dataplane/metrics/process.py",
     "dataplane/l4/*",
     "dataplane/l7/proxy.py",
     "dataplane/l7/presence.py",

@@ -24,6 +24,7 @@ import socket
 import struct
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from typing import cast
 
 from dataplane.l4.session import DialFailure, Event, State, is_clean, outcome, step
 from dataplane.metrics.flows import FlowFields
@@ -57,6 +58,7 @@ class Relays:
         self.clock = clock
         self.wall = wall
         self._live: set[Relay] = set()
+        self._empty: asyncio.Event | None = None
 
     def __repr__(self) -> str:
         return f"Relays({len(self._live)} connections)"
@@ -78,6 +80,18 @@ class Relays:
 
     def discard(self, relay: Relay) -> None:
         self._live.discard(relay)
+        if self._empty is not None and not self._live:
+            self._empty.set()
+
+    async def drained(self, timeout: float) -> bool:
+        """Wait until all connections have ended; False if some have not within `timeout` seconds."""
+        if self._live:
+            self._empty = asyncio.Event()
+            try:
+                await asyncio.wait_for(self._empty.wait(), timeout)
+            except TimeoutError:
+                return False
+        return True
 
 
 class Side(asyncio.Protocol):
@@ -94,8 +108,7 @@ class Side(asyncio.Protocol):
         self.other: asyncio.Transport | None = None  # None until both are connected
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = transport = cast(asyncio.Transport, transport)  # uvloop's is no subclass
         transport.set_write_buffer_limits(high=HIGH_WATER)
         if self is self.relay.client:
             self.relay.begin()
@@ -130,8 +143,8 @@ class Side(asyncio.Protocol):
 class Relay:
     """One connection: client, endpoint, and what becomes of both."""
 
-    __slots__ = ("_attempts", "_began", "_connect_s", "_dial", "_dialed_at", "_endpoint", "_held", "_phase", "_pick", "_relays",
-                 "_route", "client", "endpoint_side", "first_byte_s", "state")  # fmt: skip
+    __slots__ = ("_attempts", "_began", "_connect_s", "_dial", "_dialed_at", "_endpoint", "_held", "_phase", "_pick",
+                 "_relays", "_route", "client", "endpoint_side", "first_byte_s", "state")  # fmt: skip
 
     def __init__(self, relays: Relays, route: Route, pick: Pick) -> None:
         self.client = Side(self, "client-eof", "client-lost")

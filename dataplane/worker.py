@@ -1,0 +1,315 @@
+"""A worker of the data plane: the one visible place where its parts are put together.
+
+    feed     -> table.apply -> listeners, pools, certificates      the change path
+    listener -> relay (tcp) or HTTP proxy (http, ingress)          the request path
+    both     -> recorder -> ring of flow records, metrics          -> admin endpoint
+
+The process is told everything by its command line and its feed; it has no configuration of its own. It ends in one
+of two ways: killed, which costs its own connections and nothing else, or by SIGTERM, which drains: listeners close
+(other workers and the successor take over), HTTP answers say `Connection: close`, TCP connections may finish, and
+after `drain_timeout_s` at the latest what is left is cut. A second SIGTERM cuts at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import json
+import logging
+import random
+import resource
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import uvloop
+
+from dataplane.admin import Admin, Sources
+from dataplane.balance.affinity import Affinity, StickyBackend
+from dataplane.feed import Applier, Feed, updates_in
+from dataplane.l4.relay import Relays, Route
+from dataplane.l7.proxy import HttpProxy
+from dataplane.listen.accept import Gate, MakeProtocol, Service
+from dataplane.listen.tcp import Listeners
+from dataplane.listen.tls import Certificates
+from dataplane.metrics import names
+from dataplane.metrics.flows import FlowRing
+from dataplane.metrics.process import ProcessMetrics
+from dataplane.metrics.recorder import Recorder
+from dataplane.metrics.registry import Registry
+from dataplane.overview import Overview, overview
+from dataplane.snapshot.codec import ContractError
+from dataplane.snapshot.model import Listener, Update
+from dataplane.table import Changes, Match, Resolve, Table
+
+log = logging.getLogger(__name__)
+
+FLOWS_KEPT = 4096  # records of about 400 bytes: 1.6 MB
+DRAIN_TIMEOUT_S = 10.0
+DESCRIPTORS_RESERVED = 128  # for listeners, the feed, the admin endpoint and dials under way
+CONNECTIONS_MAX = 65_536  # client connections, where descriptors allow it
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line says."""
+
+    name: str = "worker-0"
+    feed: Path | None = None
+    snapshot: Path | None = None
+    admin: Path | None = None
+    admin_port: int | None = None
+    inherited: Mapping[str, int] = field(default_factory=dict)  # listener's name -> descriptor
+    drain_timeout_s: float = DRAIN_TIMEOUT_S
+    connections_max: int = CONNECTIONS_MAX
+    seed: int | None = None  # of the balancing policies; None = different each time
+
+
+class Worker:
+    """All parts of a worker on the running loop: `await start()`, `await stop()`."""
+
+    def __init__(self, options: Options) -> None:
+        self.options = options
+        self.registry = Registry()
+        self.recorder = Recorder(self.registry, FlowRing(FLOWS_KEPT))
+        self.table = Table(random.Random(options.seed).random)
+        self.certificates = Certificates()
+        self.proxy = HttpProxy(self.recorder.record)
+        self.relays = Relays(self.recorder.record, time.monotonic, time.time)
+        gate = Gate(self.registry, lambda: len(self.proxy.clients) + len(self.relays) < options.connections_max)
+        self.listeners = Listeners(self.serve, gate, options.inherited)
+        self.feed = Feed(options.feed, self.apply, self.registry, time.time) if options.feed is not None else None
+        self.admin = Admin(Sources(self.registry, self.recorder.ring, lambda: self.table.is_ready, self.view))
+        self._affinities: dict[tuple[str, float], Affinity] = {}
+        self.registry.value(names.INFO, options.name).value = 1
+        self.registry.at_scrape(self._measure)
+        self.registry.at_scrape(ProcessMetrics(self.registry).measure)
+
+    def __repr__(self) -> str:
+        return f"Worker({self.options.name}, {self.table!r})"
+
+    async def start(self) -> None:
+        """Bring everything up; the state comes from the snapshot file now, or from the feed when it connects."""
+        self.proxy.start()
+        await self.admin.start(self.options.admin, self.options.admin_port)
+        if self.options.snapshot is not None:
+            self.load(self.options.snapshot)
+        if self.feed is not None:
+            self.feed.start()
+
+    async def stop(self, drain_timeout_s: float | None = None) -> None:
+        """Drain, then end everything; 0 does not wait."""
+        timeout = self.options.drain_timeout_s if drain_timeout_s is None else drain_timeout_s
+        self.listeners.close()
+        self.proxy.drain()
+        if timeout > 0:
+            await asyncio.gather(self.proxy.drained(timeout), self.relays.drained(timeout))
+        self.proxy.stop()
+        self.relays.abort()
+        if self.feed is not None:
+            await self.feed.stop()
+        await self.admin.stop()
+        await asyncio.sleep(0)  # aborted connections are closed in the loop's next turn
+
+    def load(self, path: Path) -> None:
+        """Apply the updates of a file as if the publisher had sent them; ContractError if one is refused."""
+        applier = Applier(self.apply, self.registry, time.time)
+        for update in updates_in(path):
+            answer = applier(update)
+            error = getattr(answer, "error", "")
+            if error:
+                raise ContractError(f"{path}: {error}")
+
+    def apply(self, update: Update) -> None:
+        """Swap an update in and let sockets and pools follow."""
+        first = not self.table.is_ready
+        changes: Changes = self.table.apply(update)
+        if changes.certificates or first:
+            self.certificates.update(self.table.certificates)
+        self.proxy.endpoints_changed((*changes.removed, *changes.changed))
+        self.listeners.reconcile(changes.opened, changes.closed)
+        if changes.closed:
+            wanted = {_affinity_key(listener) for listener in self.table.listeners}
+            self._affinities = {key: item for key, item in self._affinities.items() if key in wanted}
+        if first:
+            log.info("first state is in force: %r", self.table)
+
+    def serve(self, listener: Listener) -> Service:
+        """What happens to the connections of a listener."""
+        context = self.certificates.context if listener.tls else None
+        return Service(self._tcp(listener) if listener.mode == "tcp" else self._http(listener), context)
+
+    def _tcp(self, listener: Listener) -> MakeProtocol:
+        backend = self.table.backend_of(listener)
+        relays, route, affinity = self.relays, Route(listener.name, backend), self._affinity(listener)
+        if affinity is None:
+            return lambda client: relays.protocol(route, backend.pick)
+        return lambda client: relays.protocol(
+            route, lambda tried: affinity.pick(client, backend, time.monotonic(), tried)
+        )
+
+    def _http(self, listener: Listener) -> MakeProtocol:
+        scheme = b"https" if listener.tls else b"http"
+        affinity = self._affinity(listener)
+        if affinity is None:
+            factory = self.proxy.protocol_factory(self.table.resolver(listener), scheme=scheme, listener=listener.name)
+            return lambda client: factory()
+        backend = self.table.backend_of(listener)
+
+        def make(client: str) -> asyncio.Protocol:
+            sticky = StickyBackend(backend, affinity, client, time.monotonic)
+            resolve: Resolve = lambda host, path: Match(sticky.follow(), "")  # noqa: E731
+            return self.proxy.protocol_factory(resolve, scheme=scheme, listener=listener.name)()
+
+        return make
+
+    def _affinity(self, listener: Listener) -> Affinity | None:
+        """The memory of a Service port, which all its listeners (cluster IP, node ports) share."""
+        if not listener.affinity_timeout_s:
+            return None
+        return self._affinities.setdefault(_affinity_key(listener), Affinity(listener.affinity_timeout_s))
+
+    def view(self) -> Overview:
+        """What the admin page shows."""
+        errors = {state.listener.name: state.error for state in self.listeners.states}
+        numbers = {**self.proxy.statistics(), "relays": len(self.relays), "flows": self.recorder.ring.total}
+        faces: list[object] = [self.table, self.proxy, self.relays, self.listeners, self.certificates]
+        if self.feed is not None:
+            faces.append(self.feed)
+        return overview(self.options.name, self.table, errors, numbers, faces)
+
+    def _measure(self) -> None:
+        self.registry.value(names.ACTIVE, "tcp").value = len(self.relays)
+        self.registry.value(names.ACTIVE, "http").value = len(self.proxy.clients)
+        self.registry.value(names.AFFINITY).value = sum(map(len, self._affinities.values()))
+        phases: dict[tuple[str, ...], float] = {}
+        leases: dict[tuple[str, ...], float] = {}
+        for backend in self.table.backends:
+            leases[backend.name,] = sum(endpoint.active for endpoint in backend.endpoints.values())
+            for endpoint in backend.endpoints.values():
+                key = (backend.name, endpoint.phase)
+                phases[key] = phases.get(key, 0) + 1
+        self.registry.replace(names.ENDPOINTS, phases)
+        self.registry.replace(names.LEASES, leases)
+
+
+def _affinity_key(listener: Listener) -> tuple[str, float]:
+    return listener.backend, listener.affinity_timeout_s
+
+
+async def serve(options: Options, on_ready: Callable[[], None] = lambda: None) -> None:
+    """Run a worker until SIGTERM or SIGINT, then drain."""
+    loop = asyncio.get_running_loop()
+    worker = Worker(options)
+    ending, cutting = asyncio.Event(), asyncio.Event()
+
+    def on_signal() -> None:
+        (cutting if ending.is_set() else ending).set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, on_signal)
+    await worker.start()
+    # what is there now stays for good, so the collector need not look at it again; what requests allocate dies by
+    # reference count, so it may look rarely
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(50_000, 20, 50)
+    log.info("%s is up", options.name)
+    on_ready()
+    await ending.wait()
+    log.info("draining for up to %g s", options.drain_timeout_s)
+    stopping = loop.create_task(worker.stop())
+    cut = loop.create_task(cutting.wait())
+    await asyncio.wait((stopping, cut), return_when=asyncio.FIRST_COMPLETED)
+    if not stopping.done():
+        stopping.cancel()
+        await asyncio.gather(stopping, return_exceptions=True)
+        await worker.stop(0)
+    cut.cancel()
+    log.info("%s ends", options.name)
+
+
+class JsonLines(logging.Formatter):
+    """One JSON object a line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = {
+            "time": round(record.created, 6),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line)
+
+
+def options_from(arguments: Sequence[str]) -> tuple[Options, argparse.Namespace]:
+    """The command line, understood; ends the process with a message if it cannot be."""
+    parser = argparse.ArgumentParser(
+        prog="python -m dataplane.worker",
+        description="A proxy worker: takes its state from a publisher's socket or from a file.",
+        epilog="example: python -m dataplane.worker --snapshot state.jsonl --admin-port 9901",
+    )
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--feed", type=Path, metavar="SOCKET", help="the publisher's unix socket")
+    source.add_argument("--snapshot", type=Path, metavar="FILE", help="updates as JSON, one a line")
+    parser.add_argument("--name", default="worker-0")
+    parser.add_argument("--admin", type=Path, metavar="SOCKET", help="unix socket of the admin endpoint")
+    parser.add_argument("--admin-port", type=int, metavar="N", help="the same on a port of 127.0.0.1")
+    parser.add_argument(
+        "--listen-fd", action="append", default=[], metavar="NAME=FD", help="use this descriptor for listener NAME"
+    )
+    parser.add_argument("--drain-timeout", type=float, default=DRAIN_TIMEOUT_S, metavar="S")
+    parser.add_argument("--seed", type=int, help="of the balancing policies, to repeat an experiment")
+    parser.add_argument("--log", choices=("text", "json"), default="text")
+    parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
+    parsed = parser.parse_args(arguments)
+    inherited = {}
+    for item in parsed.listen_fd:
+        name, _, number = item.rpartition("=")
+        if not name or not number.isdigit():
+            parser.error(f"--listen-fd {item}: NAME=FD is wanted")
+        inherited[name] = int(number)
+    return Options(
+        name=parsed.name,
+        feed=parsed.feed,
+        snapshot=parsed.snapshot,
+        admin=parsed.admin,
+        admin_port=parsed.admin_port,
+        inherited=inherited,
+        drain_timeout_s=parsed.drain_timeout,
+        connections_max=_connections_max(),
+        seed=parsed.seed,
+    ), parsed  # fmt: skip
+
+
+def _connections_max() -> int:
+    """As many client connections as descriptors allow: each needs one, and one to its endpoint."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = 2 * CONNECTIONS_MAX + DESCRIPTORS_RESERVED
+    limit = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
+    if soft != resource.RLIM_INFINITY and soft < limit:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+    return max(1, min(CONNECTIONS_MAX, (limit - DESCRIPTORS_RESERVED) // 2))
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    options, parsed = options_from(sys.argv[1:] if arguments is None else arguments)
+    handler = logging.StreamHandler()
+    text = logging.Formatter(f"%(asctime)s {options.name} %(levelname)s %(name)s: %(message)s")
+    handler.setFormatter(JsonLines() if parsed.log == "json" else text)
+    logging.basicConfig(level=parsed.log_level.upper(), handlers=[handler])
+    try:
+        uvloop.run(serve(options))
+    except (ContractError, OSError) as error:
+        log.error("%s", error)
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
