@@ -1,0 +1,133 @@
+"""From the API's objects to the data plane's resources: everything at once, or what one change touches.
+
+`build` is the whole state, plainly: the slow, obviously right twin of what the publisher does by units. `affected` says
+which units a changed object concerns; it is asked with the world after the change and with both versions of the
+object, so it may name too many units, never too few.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from control.api.kinds import ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NODE, SECRET, SERVICE, Kind
+from control.api.objects import Key, Object, key_of, labels_of, namespace_of, spec_of, status_of
+from control.mirror.world import World
+from control.publish.ingress import build_ingress, secrets_of, uses_of
+from control.publish.service import Use, build_service
+from control.publish.unit import FRAME, TABLE, Built, Config, Note, Unit
+from dataplane.snapshot.model import Certificate, Listener, Resource, ResourceKey
+
+__all__ = ["Built", "Config", "Note", "Unit", "affected", "build", "build_unit", "units", "uses_of_service"]
+
+KINDS: tuple[Kind, ...] = (SERVICE, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, SECRET, NODE)
+"""What must be mirrored."""
+
+
+def build(world: World, config: Config) -> dict[ResourceKey, Resource]:
+    """The whole state."""
+    resources: dict[ResourceKey, Resource] = {}
+    for unit in units(world):
+        resources |= build_unit(world, unit, config).resources
+    return resources
+
+
+def units(world: World) -> Iterator[Unit]:
+    """Every unit there is."""
+    yield FRAME
+    for service in world.list(SERVICE):
+        yield Unit("service", key_of(service))
+    for ingress in world.list(INGRESS):
+        yield Unit("ingress", key_of(ingress))
+
+
+def build_unit(world: World, unit: Unit, config: Config, uses: Iterable[Use] | None = None) -> Built:
+    """What one unit yields; `uses` saves a Service the search through its namespace's Ingresses."""
+    match unit.type:
+        case "service":
+            found = uses_of_service(world, unit.key, config) if uses is None else uses
+            return build_service(world, unit.key, config, found)
+        case "ingress":
+            return build_ingress(world, unit.key, config)
+    return _frame(config)
+
+
+def uses_of_service(world: World, key: Key, config: Config) -> list[Use]:
+    return [
+        use
+        for ingress in world.list(INGRESS, key.namespace)
+        for use in uses_of(world, ingress, config)
+        if use.service == key
+    ]
+
+
+def _frame(config: Config) -> Built:
+    """The ingress listeners, under the names by which a worker is handed their sockets."""
+    built = Built()
+    if config.http_port:
+        built.add(Listener("ingress-http", config.ingress_address, config.http_port, "ingress", table=TABLE))
+    if config.https_port:
+        name = "ingress-https"
+        built.add(Listener(name, config.ingress_address, config.https_port, "ingress", table=TABLE, tls=True))
+    if config.default_chain_pem:
+        built.add(Certificate("default", ("",), config.default_chain_pem, config.default_key_pem))
+    return built
+
+
+def affected(world: World, kind: Kind, old: Object | None, new: Object | None, config: Config) -> set[Unit]:
+    """The units that a change concerns."""
+    found: set[Unit] = set()
+    versions = [obj for obj in (old, new) if obj is not None]
+    for obj in versions:
+        key = key_of(obj)
+        if kind == ENDPOINT_SLICE:
+            name = labels_of(obj).get("kubernetes.io/service-name")
+            if name:
+                found.add(Unit("service", Key(key.namespace, name)))
+        elif kind == SERVICE:
+            found.add(Unit("service", key))
+            if old is None or new is None or _ports_of(old) != _ports_of(new):
+                found |= {Unit("ingress", each) for each in _ingresses_to(world, key, config)}
+        elif kind == INGRESS:
+            found |= _of_ingress(world, obj, config)
+        elif kind == SECRET:
+            for ingress in world.list(INGRESS, namespace_of(obj)):
+                if key.name in secrets_of(ingress):
+                    found.add(Unit("ingress", key_of(ingress)))
+    if kind == INGRESS_CLASS:
+        for ingress in world.list(INGRESS):
+            found |= _of_ingress(world, ingress, config)
+    elif kind == NODE and len({_addresses(obj) for obj in versions} | ({()} if len(versions) == 1 else set())) > 1:
+        for service in world.list(SERVICE):
+            if spec_of(service).get("type") in ("NodePort", "LoadBalancer"):
+                found.add(Unit("service", key_of(service)))
+    return found
+
+
+def _of_ingress(world: World, ingress: Object, config: Config) -> set[Unit]:
+    """An Ingress and the Services that it names, ours or not: whose it was before is not known here."""
+    found = {Unit("ingress", key_of(ingress))}
+    spec = spec_of(ingress)
+    backends = [spec.get("defaultBackend") or {}]
+    for rule in spec.get("rules") or ():
+        backends += [path.get("backend") or {} for path in (rule.get("http") or {}).get("paths") or ()]
+    for backend in backends:
+        name = (backend.get("service") or {}).get("name")
+        if name:
+            found.add(Unit("service", Key(namespace_of(ingress), name)))
+    return found
+
+
+def _ingresses_to(world: World, service: Key, config: Config) -> set[Key]:
+    return {
+        key_of(ingress)
+        for ingress in world.list(INGRESS, service.namespace)
+        if any(use.service == service for use in uses_of(world, ingress, config))
+    }
+
+
+def _ports_of(service: Object) -> tuple[object, object]:
+    return spec_of(service).get("type"), spec_of(service).get("ports")
+
+
+def _addresses(node: Object) -> tuple[str, ...]:
+    return tuple(each.get("address") or "" for each in status_of(node).get("addresses") or ())

@@ -1,0 +1,98 @@
+"""What is wanted and what has been said: the publisher's books, without sockets or clocks.
+
+`rebuild` takes in what a unit yields now and notes the differences. `take` turns differences into the next update: all
+of them, or only those of a lane. There are two lanes, because two components of a real cluster publish at a pace of
+their own: what kube-proxy would program (Services), and what an ingress controller would (routes, certificates,
+backends for Ingresses).
+
+The cause's time belongs to an endpoint's value, but a slice knows only one time for all its endpoints. So an endpoint
+that differs in nothing else keeps the time that it had: one pod's flip is one endpoint's bytes, however many share its
+slice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import replace
+from typing import Literal
+
+from control.publish.unit import Built, Note, Unit
+from dataplane.snapshot.model import Backend, Endpoint, Listener, Resource, ResourceKey, Update
+
+Lane = Literal["service", "ingress"]
+LANES: tuple[Lane, ...] = ("service", "ingress")
+
+
+def lane_of(key: ResourceKey, resource: Resource) -> Lane:
+    if isinstance(resource, Endpoint):
+        return "ingress" if "@" in resource.backend else "service"
+    if isinstance(resource, Backend):
+        return "ingress" if "@" in resource.name else "service"
+    if isinstance(resource, Listener):
+        return "ingress" if resource.mode == "ingress" else "service"
+    return "ingress"
+
+
+class Ledger:
+    def __init__(self, version: int) -> None:
+        self.version = version
+        self.published: dict[ResourceKey, Resource] = {}
+        self._units: dict[Unit, dict[ResourceKey, Resource]] = {}
+        self._notes: dict[Unit, list[Note]] = {}
+        self._changes: dict[Lane, dict[ResourceKey, Resource | None]] = {lane: {} for lane in LANES}
+
+    def rebuild(self, unit: Unit, built: Built) -> list[Note]:
+        """Takes in what a unit yields now; returns the notes that are new."""
+        old, new = self._units.get(unit, {}), built.resources
+        for key, resource in new.items():
+            before = old.get(key)
+            if before is not None:
+                resource = new[key] = _with_its_old_time(before, resource)
+            if before is not resource:
+                self._changes[lane_of(key, resource)][key] = resource
+        for key, resource in old.items():
+            if key not in new:
+                self._changes[lane_of(key, resource)][key] = None
+        if new:
+            self._units[unit] = new
+        else:
+            self._units.pop(unit, None)
+        said = {(note.reason, note.message) for note in self._notes.pop(unit, ())}
+        if built.notes:
+            self._notes[unit] = built.notes
+        return [note for note in built.notes if (note.reason, note.message) not in said]
+
+    def has_changes(self, lane: Lane) -> bool:
+        return bool(self._changes[lane])
+
+    def take(self, lanes: Collection[Lane], now: float) -> Update | None:
+        """The next update, from the differences of some lanes; None when there is nothing to say."""
+        upserts: list[Resource] = []
+        removes: list[ResourceKey] = []
+        for lane in lanes:
+            for key, resource in self._changes[lane].items():
+                if resource is None:
+                    if self.published.pop(key, None) is not None:
+                        removes.append(key)
+                elif self.published.get(key) != resource:
+                    self.published[key] = resource
+                    upserts.append(resource)
+            self._changes[lane].clear()
+        if not upserts and not removes:
+            return None
+        self.version += 1
+        causes = [item.triggered_at for item in upserts if isinstance(item, Endpoint) and item.triggered_at]
+        return Update(self.version, False, tuple(upserts), tuple(removes), min(causes, default=0.0), now)
+
+    def full(self, now: float) -> Update:
+        """Everything that has been said so far."""
+        return Update(self.version, True, tuple(self.published.values()), (), 0.0, now)
+
+
+def _with_its_old_time(before: Resource, now: Resource) -> Resource:
+    """`before` itself if nothing but the time of the cause differs."""
+    if before == now:
+        return before
+    if isinstance(now, Endpoint) and isinstance(before, Endpoint):
+        return before if before == replace(now, triggered_at=before.triggered_at) else now
+    return now

@@ -1,0 +1,143 @@
+"""What follows from a Service: its listeners, its backends and their endpoints.
+
+Listeners: one on each cluster IP, external IP (loopback addresses only: others are not this machine's to give) and, for
+NodePort and LoadBalancer, on every node's address and 127.0.0.1. A port whose appProtocol says HTTP in the clear is
+balanced per request, any other per connection, as kube-proxy does. Backends: `ns/svc:port` behind the listeners, and a
+flavour of it for each Ingress that routes to the port, since an ingress controller balances by other rules than
+kube-proxy. Headless Services have no listeners, but an Ingress may still route to them; ExternalName has neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from ipaddress import IPv4Address, ip_address
+
+from control.api.kinds import NODE, SERVICE
+from control.api.objects import Key, Object, key_of, name_of, spec_of, status_of
+from control.mirror.world import World
+from control.publish.endpoints import Place, places_of, slices_of
+from control.publish.unit import Built, Config, backend_name, balance_of, chosen_balance
+from dataplane.snapshot.model import Backend, Endpoint, Listener, ListenerMode, Policy
+
+HTTP_PROTOCOLS = ("http", "kubernetes.io/ws")  # KEP-3726; h2c and wss are not HTTP/1 in the clear
+AFFINITY_TIMEOUT_S = 10800  # core/v1 default of sessionAffinityConfig.clientIP.timeoutSeconds
+SERVED_PROTOCOL = "TCP"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """An Ingress routes to a port of a Service: it needs the backend of this flavour."""
+
+    service: Key
+    port: int | str  # number or name, as the Ingress says
+    flavour: str
+    policy: Policy | None  # the Ingress's own; None: the Service's, or round-robin
+
+
+def build_service(world: World, key: Key, config: Config, uses: Iterable[Use]) -> Built:
+    """All resources of a Service; `uses` are those of Ingresses that route to it."""
+    built = Built()
+    service = world.get(SERVICE, *key)
+    if service is None or spec_of(service).get("type") == "ExternalName":
+        return built
+    slices = slices_of(world, key)
+    wanted = list(uses)
+    _note_what_is_not_served(service, built)
+    policy = balance_of(service, "random", built)
+    ingress_policy: Policy = chosen_balance(service) or "round-robin"
+    for port in served_ports(service):
+        places = places_of(slices, port.get("name") or "")
+        listeners = _listeners(world, service, port, config)
+        if listeners:
+            for listener in listeners:
+                built.add(listener)
+            name = backend_name(key, port["port"])
+            built.add(Backend(name, policy, config.service_retry))
+            _add_endpoints(built, name, places)
+        for use in wanted:
+            if port_matches(port, use.port):
+                name = backend_name(key, port["port"], use.flavour)
+                built.add(Backend(name, use.policy or ingress_policy, config.ingress_retry, config.ingress_tries_max))
+                _add_endpoints(built, name, places)
+    return built
+
+
+def served_ports(service: Object) -> list[Object]:
+    return [port for port in spec_of(service).get("ports") or () if (port.get("protocol") or "TCP") == SERVED_PROTOCOL]
+
+
+def port_matches(port: Object, wanted: int | str) -> bool:
+    return bool(port.get("port") == wanted if isinstance(wanted, int) else (port.get("name") or "") == wanted)
+
+
+def find_port(service: Object, wanted: int | str) -> Object | None:
+    return next((port for port in served_ports(service) if port_matches(port, wanted)), None)
+
+
+def is_headless(service: Object) -> bool:
+    return spec_of(service).get("clusterIP") in (None, "", "None")
+
+
+def node_addresses(world: World) -> list[str]:
+    """The loopback addresses of all nodes: where node ports are opened, one listener each."""
+    addresses = [each for node in world.list(NODE) for each in status_of(node).get("addresses") or ()]
+    internal = [each.get("address") or "" for each in addresses if each.get("type") == "InternalIP"]
+    return [address for address in internal if _is_loopback(address)]
+
+
+def _is_loopback(text: str) -> bool:
+    try:
+        return isinstance(address := ip_address(text), IPv4Address) and address.is_loopback
+    except ValueError:
+        return False
+
+
+def _listeners(world: World, service: Object, port: Object, config: Config) -> list[Listener]:
+    if is_headless(service):
+        return []
+    spec = spec_of(service)
+    places = [(address, port["port"]) for address in spec.get("clusterIPs") or [spec["clusterIP"]]]
+    places += [(address, port["port"]) for address in spec.get("externalIPs") or ()]
+    if spec.get("type") in ("NodePort", "LoadBalancer") and port.get("nodePort"):
+        nodes = dict.fromkeys([*config.node_port_addresses, *node_addresses(world)])
+        places += [(address, port["nodePort"]) for address in nodes]
+    affinity: float = 0.0
+    if spec.get("sessionAffinity") == "ClientIP":
+        client_ip = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
+        affinity = float(client_ip.get("timeoutSeconds") or AFFINITY_TIMEOUT_S)
+    mode: ListenerMode = "http" if port.get("appProtocol") in HTTP_PROTOCOLS else "tcp"
+    backend = backend_name(key_of(service), port["port"])
+    return [
+        Listener(f"{backend}/{address}:{number}", address, number, mode, backend, affinity_timeout_s=affinity)
+        for address, number in dict.fromkeys(places)
+        if _is_loopback(address)
+    ]
+
+
+def _add_endpoints(built: Built, backend: str, places: list[Place]) -> None:
+    for place in places:
+        endpoint = Endpoint(backend, *place)
+        built.resources["endpoint", endpoint.name] = endpoint
+
+
+def _note_what_is_not_served(service: Object, built: Built) -> None:
+    spec = spec_of(service)
+    for port in spec.get("ports") or ():
+        protocol = port.get("protocol") or "TCP"
+        if protocol != SERVED_PROTOCOL and not is_headless(service):
+            text = f"port {port.get('port')}/{protocol} is not served: loopkube's data plane speaks TCP only"
+            built.note(service, "UnsupportedProtocol", text)
+    for address in spec.get("externalIPs") or ():
+        if not _is_loopback(address):
+            text = f"externalIP {address} is not served: only addresses in 127.0.0.0/8 belong to this machine alone"
+            built.note(service, "UnsupportedExternalIP", text)
+    ignored = [
+        field
+        for field, plain in (("internalTrafficPolicy", "Cluster"), ("externalTrafficPolicy", "Cluster"))
+        if spec.get(field) not in (None, plain)
+    ]
+    ignored += [field for field in ("trafficDistribution", "loadBalancerSourceRanges") if spec.get(field)]
+    if ignored:
+        text = f"{', '.join(f'spec.{field}' for field in ignored)} of {name_of(service)}: not implemented, ignored"
+        built.note(service, "UnsupportedField", text)

@@ -1,0 +1,91 @@
+"""What the builders give: for each Service and each Ingress, the resources that follow from it alone.
+
+A unit is a Service or an Ingress. Each data-plane resource belongs to exactly one unit, so that a change rebuilds the
+units that it touches and nothing else, and what vanished is what a unit no longer yields. What cannot be expressed is
+said in a `Note`, which becomes a Warning event: nothing that a user wrote is dropped in silence.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+from control.api.objects import Key, Object, annotations_of
+from control.mirror.ingress_class import CONTROLLER
+from dataplane.snapshot.model import Policy, Resource, ResourceKey, Retry, key_of
+
+BALANCE = "loopkube.io/balance"
+POLICIES: tuple[Policy, ...] = ("random", "round-robin", "least-request")
+TABLE = "ingress"
+"""The routing table of all our Ingresses."""
+
+
+class Unit(NamedTuple):
+    """`frame` is what belongs to no object: the ingress listeners and their default certificate."""
+
+    type: Literal["frame", "service", "ingress"]
+    key: Key
+
+
+FRAME = Unit("frame", Key("", ""))
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A Warning about an object of the user's."""
+
+    regarding: Object
+    reason: str
+    message: str
+
+
+@dataclass(slots=True)
+class Built:
+    """What one unit yields."""
+
+    resources: dict[ResourceKey, Resource] = field(default_factory=dict)
+    notes: list[Note] = field(default_factory=list)
+
+    def add(self, resource: Resource) -> None:
+        self.resources[key_of(resource)] = resource
+
+    def note(self, regarding: Object, reason: str, message: str) -> None:
+        self.notes.append(Note(regarding, reason, message))
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The addresses and policies of a cluster's data plane. Port 0 opens no such listener."""
+
+    ingress_address: str = "127.0.0.1"
+    http_port: int = 8080
+    https_port: int = 8443
+    node_port_addresses: tuple[str, ...] = ("127.0.0.1",)  # besides every node's own address
+    controller: str = CONTROLLER
+    service_retry: Retry = "none"  # kube-proxy never retries, see KEP-265's successors and virtual-ips.md
+    ingress_retry: Retry = "none"
+    ingress_tries_max: int = 1  # 3 with ingress_retry "ingress-nginx" (proxy-next-upstream-tries)
+    default_chain_pem: str = ""  # for https requests whose host has no certificate
+    default_key_pem: str = ""
+    sync_delay_s: float = 0.0  # least time between two updates of Services (kube-proxy's minSyncPeriod: 1 s)
+    ingress_sync_delay_s: float = 0.0  # the same for Ingresses (ingress-nginx's sync-rate-limit: 3.3 s)
+
+
+def chosen_balance(obj: Object) -> Policy | None:
+    """The policy that an object's annotation asks for; None where it asks for none that there is."""
+    wanted = annotations_of(obj).get(BALANCE)
+    return next((policy for policy in POLICIES if policy == wanted), None)
+
+
+def balance_of(obj: Object, default: Policy, built: Built) -> Policy:
+    """The same with a default; a bad value is noted."""
+    chosen = chosen_balance(obj)
+    if chosen is None and BALANCE in annotations_of(obj):
+        wanted = annotations_of(obj)[BALANCE]
+        built.note(obj, "BadAnnotation", f"{BALANCE}: {wanted!r} is none of {', '.join(POLICIES)}; {default} is used")
+    return chosen or default
+
+
+def backend_name(service: Key, port: int | str, flavour: str = "") -> str:
+    """`namespace/service:port`; with a flavour (`ingress`, `ingress/<name>`) behind an @."""
+    return f"{service}:{port}@{flavour}" if flavour else f"{service}:{port}"
