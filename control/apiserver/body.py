@@ -17,8 +17,9 @@ from control.api.kinds import Kind
 from control.api.objects import Object
 from control.api.schema import schema_of
 from control.api.status import StatusError, bad_request
-from control.apiserver.negotiate import YAML
+from control.apiserver.negotiate import PROTOBUF, YAML
 from control.apiserver.options import WriteOptions
+from control.apiserver.protobuf import ProtobufError, envelope, message
 
 BODY_BYTES_MAX = 3 * 1024 * 1024  # kube-apiserver's MaxRequestBodyBytes
 
@@ -61,8 +62,10 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
 _Loader.add_constructor("tag:yaml.org,2002:map", _mapping)
 
 
-def parse(body: bytes, media: str) -> tuple[Any, list[str]]:
-    """The value and what was given twice; raises 400 where there is none."""
+def parse(body: bytes, media: str, typed: Typed) -> tuple[Any, list[str]]:
+    """The value and what was given twice; raises 400 where there is none. Protobuf can be read only as `typed`."""
+    if media == PROTOBUF:
+        return _protobuf(body, typed), []
     if media != YAML:
         return loads_strict(body)
     loader = None
@@ -78,9 +81,20 @@ def parse(body: bytes, media: str) -> tuple[Any, list[str]]:
             loader.dispose()
 
 
+def _protobuf(body: bytes, typed: Typed) -> Object:
+    try:
+        version, name, raw = envelope(body)
+        value: Object = {"apiVersion": version, "kind": name}
+        if name == typed.kind.kind:  # of any other kind only the name is read: enough to be refused
+            value |= message(raw, typed.definition)
+    except ProtobufError as error:
+        raise bad_request(str(error)) from None
+    return value
+
+
 def decode(body: bytes, media: str, resource: Typed, options: WriteOptions) -> Object:
     """The object in a create or update."""
-    value, problems = parse(body, media)
+    value, problems = parse(body, media, resource)
     if not isinstance(value, dict):
         kind = resource.kind.kind
         raise bad_request(f"the object provided is unrecognized (must be of type {kind}): {summary(body)}")

@@ -11,6 +11,7 @@ import logging
 
 import orjson
 
+from control.api.kinds import Kind
 from control.api.scheme import Resource
 from control.api.status import FieldError, StatusError, internal_error
 from control.apiserver.body import decode, parse
@@ -30,11 +31,15 @@ from control.apiserver.paths import parse as parse_path
 from control.apiserver.render import answer, object_data, page_data, renderer, wants_pretty
 from control.apiserver.reviews import REVIEWS
 from control.apiserver.streams import Watching, failed, lines
+from control.apiserver.subresources import Review
 from control.store.records import Stored, StoreError
 
 logger = logging.getLogger(__name__)
 
 Reply = Answer | Flow
+_DELETE_OPTIONS = Review(
+    Kind("", "v1", "DeleteOptions", "deleteoptions"), "io.k8s.apimachinery.pkg.apis.meta.v1.DeleteOptions"
+)
 WATCH_STREAM = "application/json"
 
 
@@ -188,7 +193,7 @@ class Handlers:
     def _delete_body(self, request: Request) -> dict[str, object] | None:
         if not request.body:
             return None
-        value, _ = parse(request.body, sent(request.headers.get("Content-Type", "")))
+        value, _ = parse(request.body, sent(request.headers.get("Content-Type", "")), _DELETE_OPTIONS)
         if not isinstance(value, dict):
             raise StatusError(400, "BadRequest", "the body is no DeleteOptions")
         return value

@@ -149,7 +149,7 @@ async def _apply(
 def _applied(resource: Resource, namespace: str, name: str, body: bytes, options: WriteOptions) -> Object:
     """What an apply request declares, as it declares it."""
     media = JSON if body[:1] == b"{" else YAML
-    value, duplicates = parse(body, media)
+    value, duplicates = parse(body, media, resource)
     if not isinstance(value, dict):
         raise bad_request(f"error decoding YAML: the body is no {resource.kind.kind}")
     if duplicates and options.validation == "Strict":

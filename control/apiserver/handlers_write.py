@@ -102,6 +102,8 @@ async def create(
     metadata = obj["metadata"]
     _place(resource, metadata, namespace)
     _check_new(resource, metadata)
+    metadata["uid"] = context.new_uid()
+    metadata["creationTimestamp"] = context.timestamp()
     check_namespace(kind, namespace, metadata.get("name") or metadata.get("generateName") or "", context)
     generated = not metadata.get("name") and bool(metadata.get("generateName"))
     for attempt in range(NAME_TRIES_MAX):
@@ -154,8 +156,6 @@ async def _store_new(
     given = grant(obj, None, context.books) if kind == SERVICE else None
     stored: Stored | None = None
     try:
-        metadata["uid"] = context.new_uid()
-        metadata["creationTimestamp"] = context.timestamp()
         errors = resource.validate(obj)
         if errors:
             raise invalid(kind, metadata["name"], errors)

@@ -2,8 +2,8 @@
 
 Accept lists media types in order of preference with parameters. loopkube serves JSON and YAML, each either as the
 object itself, as a `Table` (what kubectl prints) or as `PartialObjectMetadata` (what metadata informers want). The
-first entry that can be served wins; `*/*` and an absent header mean JSON. Protobuf and CBOR are not served: a client
-that lists nothing else gets 406, one that sends it gets 415, in Kubernetes' words with our shorter list.
+first entry that can be served wins; `*/*` and an absent header mean JSON. Protobuf is taken (kubectl's typed commands
+send nothing else) but not served: a client that accepts nothing else gets 406. CBOR is neither: 406 and 415.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ MEDIA_TYPES = {
     "text/yaml": YAML,
     "application/x-yaml": YAML,
 }
+PROTOBUF = "application/vnd.kubernetes.protobuf"
 SERVED = f"{JSON}, {YAML}"
+TAKEN = f"{SERVED}, {PROTOBUF}"
 
 As = Literal["", "Table", "PartialObjectMetadata", "PartialObjectMetadataList"]
 
@@ -78,13 +80,15 @@ def _quality(entry: str) -> float:
 
 
 def sent(content_type: str) -> str:
-    """JSON or YAML, for the body of a create or update; an absent header means JSON. Raises 415."""
+    """JSON, YAML or protobuf, for the body of a request; an absent header means JSON. Raises 415."""
     media = content_type.partition(";")[0].strip().lower()
     if media in ("", JSON):
         return JSON
+    if media == PROTOBUF:
+        return PROTOBUF
     known = MEDIA_TYPES.get(media)
     if known is None or "*" in media:
-        raise unsupported_media(SERVED)
+        raise unsupported_media(TAKEN)
     return known
 
 
