@@ -169,13 +169,16 @@ class Attempts:
         if self._head_of is not request:
             self._head = self.edge.upstream_head(request)
             self._head_of = request
-        upstream.transport.write(self._head + self._sent if self._sent else self._head)
+        if self._sent:
+            upstream.transport.write(self._head + self._sent)
+            self._limit_replay()
+        else:
+            upstream.transport.write(self._head)
         if self._complete:
             self.state = NEXT[self.state][SENT]
             self.client.set_deadline(self.proxy.clock() + self.spec.response_timeout_s)
         else:
             self.state = NEXT[self.state][CONNECTED]
-            self._limit_replay()
             self.client.set_deadline(self.proxy.clock() + self.proxy.limits.body_timeout_s)
             self.client.resume("connecting")
 

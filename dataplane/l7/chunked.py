@@ -79,12 +79,12 @@ class ChunkedDecoder:
         return out[0] if len(out) == 1 else b"".join(out)
 
     def _check_line(self, data: bytes, at: int, end: int) -> None:
-        """Refuse a size line that is too long, or that has ended with a bare LF."""
+        """Refuse a size line that is too long, or that has ended otherwise than with CRLF."""
         length = (end if end >= 0 else len(data)) - at
         if length > LINE_MAX:
             raise Refusal(400, f"a chunk's size line is longer than {LINE_MAX} bytes")
-        if end < 0 and data.find(b"\n", at) >= 0:
-            raise Refusal(400, "a chunk's size line ends without CR")
+        if end < 0 and (data.find(b"\n", at) >= 0 or data.find(b"\r", at, len(data) - 1) >= 0):
+            raise Refusal(400, "a chunk's size line ends without CRLF")
 
     def _begin_chunk(self, line: bytes) -> None:
         found = CHUNK_LINE.fullmatch(line)

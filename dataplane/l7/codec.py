@@ -18,7 +18,17 @@ from typing import Final, Generic, TypeVar
 
 from dataplane.l7.events import Framing, Refusal, Request, Response
 from dataplane.l7.fields import FORWARDING, Field, parse_fields, specials
-from dataplane.l7.grammar import ABSOLUTE, BARE_LF, HOST, OTHER_VERSION, REQUEST_LINE, STATUS_LINE, number, tokens
+from dataplane.l7.grammar import (
+    ABSOLUTE,
+    BARE_LF,
+    HOST,
+    OTHER_CODING,
+    OTHER_VERSION,
+    REQUEST_LINE,
+    STATUS_LINE,
+    number,
+    tokens,
+)
 from dataplane.l7.headers import kept_lines, request_tail
 from dataplane.l7.limits import Limits
 
@@ -145,7 +155,7 @@ def _request_framing(special: dict[bytes, list[bytes]], minor: int) -> tuple[Fra
         raise Refusal(400, "Transfer-Encoding in an HTTP/1.0 request")
     if len(codings) == 1 and codings[0].lower() == b"chunked":
         return "chunked", 0
-    if len(codings) == 1 and codings[0].lower().endswith(b", chunked") and codings[0].count(b",") == 1:
+    if len(codings) == 1 and OTHER_CODING.fullmatch(codings[0]):
         raise Refusal(501, "no transfer coding but chunked is spoken here")
     raise Refusal(400, "Transfer-Encoding is malformed")
 

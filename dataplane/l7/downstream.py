@@ -135,9 +135,8 @@ class Downstream(asyncio.Protocol):
         return True
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.proxy.clients.discard(self)
-        self.proxy.half_closed.discard(self)
         self.talk.client_lost()
+        self.proxy.client_left(self)
         self.deadline = NEVER
 
     def pause_writing(self) -> None:

@@ -36,6 +36,9 @@ ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)((?:/[^?]*)?)((?:\?.*)?)")
 
 NUMBER = re.compile(rb"[0-9]{1,19}")
 
+OTHER_CODING = re.compile(rb"(?i:(?:x-)?(?:gzip|compress)|deflate),[ \t]*(?i:chunked)")
+"""A good Transfer-Encoding of a coding that we do not speak."""
+
 LENGTH_MAX = 2**63 - 1
 """Longest body that anyone may announce: what nginx's off_t and everybody's signed 64 bits hold."""
 

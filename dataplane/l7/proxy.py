@@ -111,7 +111,7 @@ class HttpProxy:
 
     def start(self) -> None:
         """Begin to turn the wheel, on the running loop."""
-        self._timer = asyncio.get_running_loop().call_later(self.limits.sweep_s, self._sweep)
+        self._timer = asyncio.get_running_loop().call_later(self.limits.sweep_s, self._tick)
 
     def stop(self) -> None:
         """Cut whatever there is."""
@@ -144,16 +144,25 @@ class HttpProxy:
                 return False
         return True
 
-    def _sweep(self) -> None:
-        self._timer = asyncio.get_running_loop().call_later(self.limits.sweep_s, self._sweep)
+    def client_left(self, client: Downstream) -> None:
+        """A client's connection is closed."""
+        self.clients.discard(client)
+        self.half_closed.discard(client)
+        if self._empty is not None and not self.clients:
+            self._empty.set()
+
+    def _tick(self) -> None:
+        self._timer = asyncio.get_running_loop().call_later(self.limits.sweep_s, self._tick)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """What is to be done from time to time."""
         self._tell_time()
         now = self.clock()
         for item in self.wheel.due(now):
             item.expired(now)
         for client in tuple(self.half_closed):
             client.look()
-        if self._empty is not None and not self.clients:
-            self._empty.set()
 
     def _tell_time(self) -> None:
         wall = self._wall_clock()
@@ -189,6 +198,10 @@ class HttpProxy:
         if limits != pool.limits:
             pool.limits = limits
 
+    async def connect(self, factory: Callable[[], asyncio.Protocol], address: str, port: int) -> None:
+        """Open a connection to an endpoint."""
+        await asyncio.get_running_loop().create_connection(factory, address, port)
+
     def _dial(self, pool: Pool) -> None:
         task = asyncio.get_running_loop().create_task(self._connect(pool))
         self._dials.add(task)
@@ -199,7 +212,7 @@ class HttpProxy:
         failure: DialFailure = "connect_refused"
         try:
             async with asyncio.timeout(pool.limits.connect_timeout_s):
-                await asyncio.get_running_loop().create_connection(lambda: upstream, pool.address, pool.port)
+                await self.connect(lambda: upstream, pool.address, pool.port)
         except TimeoutError:
             failure = "connect_timeout"
         except OSError as error:

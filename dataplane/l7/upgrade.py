@@ -82,6 +82,7 @@ class Tunnel:
         self._upstream = upstream
         self._idle_timeout_s = talk.spec.response_timeout_s
         upstream.user = None
+        upstream.deadline = NEVER
         talk.upstream = None
         upstream.resume()
         self._client = Side(self, client.transport, is_client=True)

@@ -137,7 +137,7 @@ class Upstream(asyncio.Protocol):
             end = head_end(data, len(self._held), self.proxy.limits, is_request=False)
             if not end:
                 self._held = data
-                if b"HTTP/1."[: len(data)] == data[:7]:
+                if b"HTTP/1."[: len(data)] != data[:7]:
                     raise Refusal(502, "this is not HTTP/1")
                 return
             response = self.proxy.responses.parse(data[:end])
