@@ -5,8 +5,8 @@ Keyed lists merge item by item; the order is the declaration's for the items tha
 not name stay where they were among them as far as that works out. An explicit null takes a leaf away and says nothing
 about a map or a list of items.
 
-`without` takes a set of fields out of a value, and whatever becomes empty by it goes as well (Go's empty values are
-not written). Neither changes its arguments; the results share parts with them.
+`without` takes a set of fields out of a value, and what becomes empty by it goes as well (Go's empty values are not
+written), unless somebody owns it for itself. Neither changes its arguments; the results share parts with them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import Any
 
 from control.apiserver.apply.compare import element_of, index_of
-from control.apiserver.apply.fields import SELF, FieldSet, is_member
+from control.apiserver.apply.fields import FieldSet, is_member
 from control.apiserver.apply.shape import Parts, Shape
 
 _MISSING = object()
@@ -83,38 +83,38 @@ def _merge_items(live: list[Any], declared: list[Any], shape: Shape) -> list[Any
     return merged
 
 
-def without(value: dict[str, Any], fields: FieldSet, shape: Shape) -> dict[str, Any]:
-    """`value` less `fields`."""
+def without(value: dict[str, Any], fields: FieldSet, shape: Shape, kept: FieldSet) -> dict[str, Any]:
+    """`value` less `fields`; a map or list that becomes empty by it stays only if it is in `kept` itself."""
     rest: dict[str, Any] = {}
     for name, part in value.items():
         member = shape.member(name)
         node = fields.get(member.element)
-        left = part if node is None else _remainder(part, node, member.shape)
+        left = part if node is None else _remainder(part, node, member.shape, kept.get(member.element))
         if left is not None:
             rest[name] = left
     return rest
 
 
-def _remainder(value: Any, node: FieldSet, shape: Shape) -> Any:
+def _remainder(value: Any, node: FieldSet, shape: Shape, kept: FieldSet | None) -> Any:
     """What is left of a value whose place in the set is `node`; None: nothing."""
     if is_member(node):
         return None
+    left: Any = value
     if isinstance(value, dict) and shape.parts in (Parts.MEMBERS, Parts.ANY):
-        return without(value, node, shape) or None
-    if isinstance(value, list) and shape.parts is Parts.ITEMS:
-        kept = []
-        for item in value:
-            below = node.get(element_of(item, shape))
-            left = item if below is None else _item_remainder(item, below, shape.item)
-            if left is not None:
-                kept.append(left)
-        return kept or None
-    if shape.parts is Parts.NONE and isinstance(value, dict | list):
+        left = without(value, node, shape, kept or {})
+    elif isinstance(value, list) and shape.parts is Parts.ITEMS:
+        left = _remaining_items(value, node, shape, kept or {})
+    elif shape.parts is Parts.NONE and isinstance(value, dict | list):
         return None  # the set was written when this was not yet atomic
-    return value
+    return left if left or not isinstance(left, dict | list) or is_member(kept) else None
 
 
-def _item_remainder(item: Any, node: FieldSet, shape: Shape) -> Any:
-    if is_member(node):
-        return None
-    return _remainder(item, {element: child for element, child in node.items() if element != SELF}, shape)
+def _remaining_items(items: list[Any], node: FieldSet, shape: Shape, kept: FieldSet) -> list[Any]:
+    rest = []
+    for item in items:
+        element = element_of(item, shape)
+        below = node.get(element)
+        left = item if below is None else _remainder(item, below, shape.item, kept.get(element))
+        if left is not None:
+            rest.append(left)
+    return rest

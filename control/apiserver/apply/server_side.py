@@ -138,7 +138,9 @@ class _Apply:
         ledger = self.ledger | {self.by: Claim(self.version, declared)}
         merged = merge(self.live, self.applied, self.shape)
         if last is not None and last.fields:
-            pruned = _pruned(merged, last.fields, united(ledger.values()), self.shape)
+            # the name counts here, though nobody owns it: with it metadata stays, whatever else is given up
+            owned = union(united(ledger.values()), fields_of(self.applied, self.shape))
+            pruned = _pruned(merged, last.fields, owned, self.shape)
             merged = merge(pruned, self.applied, self.shape)  # pruning drops what became empty; declared stays
         subresource = self.by.subresource
         change = compare(ownable(self.live, subresource), ownable(merged, subresource), self.shape)
@@ -201,11 +203,12 @@ def _pruned(merged: Object, last: FieldSet, owned: FieldSet, shape: Shape) -> Ob
     """
     last = with_named_fields(last, shape)
     everything = with_named_fields(fields_of(merged, shape), shape)
-    pruned = without(merged, last, shape)
+    pruned = without(merged, last, shape, owned)
     kept = union(with_named_fields(fields_of(pruned, shape), shape), with_named_fields(owned, shape))
-    pruned = without(merged, difference(everything, kept), shape)
+    pruned = without(merged, difference(everything, kept), shape, owned)
     left = with_named_fields(fields_of(pruned, shape), shape)
-    return without(merged, intersection(difference(everything, left), last), shape)
+    gone = difference(intersection(difference(everything, left), last), owned)
+    return without(merged, gone, shape, owned)
 
 
 def conflict_error(conflicts: Conflicts) -> StatusError:

@@ -218,7 +218,7 @@ def test_merging_keeps_all_that_was_declared(live: Any, declared: Any) -> None:
 @settings(max_examples=40)
 def test_without_everything_nothing_is_left(value: Any) -> None:
     everything = whole(value, POD, owns_itself=False) or {}
-    left = without(value, everything, POD)
+    left = without(value, everything, POD, {})
     assert compare({}, left, POD).added == {}
 
 

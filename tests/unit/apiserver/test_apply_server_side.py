@@ -173,6 +173,30 @@ def test_what_an_updater_owns_is_not_pruned_with_its_parent() -> None:
     assert names == ["b"]
 
 
+def test_what_is_emptied_stays_for_those_who_own_it() -> None:
+    empty = {**config_map(), "metadata": {"name": "a", "labels": {}}}
+    full = {**config_map(), "metadata": {"name": "a", "labels": {"l": "1"}}}
+    live = applied(applied(None, empty, "one"), full, "two")
+    result = applied(live, {**config_map(), "metadata": {"name": "a"}}, "two")
+    assert result["metadata"]["labels"] == {}
+    assert claims(result)["one"] == [".data", ".metadata.labels"]
+
+
+def test_giving_up_the_last_label_leaves_the_identity_alone() -> None:
+    labelled = {**config_map(k="1"), "metadata": {"name": "a", "labels": {"l": "1"}}}
+    live = applied(None, labelled, "one")
+    live["metadata"] |= {"uid": "u", "resourceVersion": "7", "creationTimestamp": "2026-01-02T03:04:05Z"}
+    result = applied(live, config_map(k="1"), "one")
+    assert {
+        name: result["metadata"].get(name) for name in ("uid", "resourceVersion", "creationTimestamp", "labels")
+    } == {
+        "uid": "u",
+        "resourceVersion": "7",
+        "creationTimestamp": "2026-01-02T03:04:05Z",
+        "labels": None,
+    }
+
+
 def test_an_atomic_value_is_one_field() -> None:
     live = applied(None, {**service(), "spec": {"selector": {"a": "1"}}}, "one")
     with pytest.raises(StatusError, match=r'conflict with "one": \.spec\.selector$'):
