@@ -1,0 +1,104 @@
+"""Resources of the contract with few words, and strategies that make any of them."""
+
+from __future__ import annotations
+
+import string
+from typing import Any
+
+from hypothesis import strategies as st
+
+from dataplane.snapshot.model import (
+    Ack,
+    Backend,
+    Certificate,
+    Endpoint,
+    Listener,
+    Message,
+    Nack,
+    Resource,
+    ResourceKey,
+    Route,
+    Update,
+)
+
+NAMES = st.text(string.ascii_lowercase + "/:@", min_size=1, max_size=8)
+TEXTS = st.text(max_size=8)
+SECONDS = st.floats(0, 2e9, allow_nan=False)
+
+
+def endpoint(id: str, backend: str = "app", *, ready: bool = True, port: int = 8000, **more: Any) -> Endpoint:
+    serving = more.pop("serving", ready)
+    return Endpoint(
+        backend, id, more.pop("address", "127.0.0.1"), port, ready, serving, more.pop("terminating", False), **more
+    )
+
+
+def rule(name: str, host: str = "", path: str = "/", backend: str = "app", **more: Any) -> Route:
+    order = more.pop("order", ("2026-01-01T00:00:00Z", "default/web", 0))
+    return Route(name, more.pop("table", "web"), host, path, more.pop("path_type", "Prefix"), backend, order, **more)
+
+
+def full(*resources: Resource, version: int = 1) -> Update:
+    return Update(version, True, resources)
+
+
+def partial(
+    *resources: Resource, version: int, removes: tuple[ResourceKey, ...] = (), triggered_at: float = 0.0
+) -> Update:
+    return Update(version, False, resources, removes, triggered_at)
+
+
+listeners = st.builds(
+    Listener,
+    name=NAMES,
+    address=TEXTS,
+    port=st.integers(),
+    mode=st.sampled_from(["tcp", "http", "ingress"]),
+    backend=TEXTS,
+    tls=st.booleans(),
+    affinity_timeout_s=SECONDS,
+)
+routes = st.builds(
+    Route,
+    name=NAMES,
+    table=TEXTS,
+    host=TEXTS,
+    path=TEXTS,
+    path_type=st.sampled_from(["Exact", "Prefix", "ImplementationSpecific"]),
+    backend=TEXTS,
+    order=st.tuples(TEXTS, TEXTS, st.integers(0, 99)),
+    is_default=st.booleans(),
+)
+backends = st.builds(Backend, name=NAMES, policy=st.sampled_from(["random", "round-robin", "least-request"]))
+endpoints = st.builds(
+    Endpoint,
+    backend=NAMES,
+    id=NAMES,
+    address=TEXTS,
+    port=st.integers(),
+    ready=st.booleans(),
+    serving=st.booleans(),
+    terminating=st.booleans(),
+    triggered_at=SECONDS,
+)
+certificates = st.builds(
+    Certificate, name=NAMES, hosts=st.lists(TEXTS, max_size=3).map(tuple), chain_pem=TEXTS, key_pem=TEXTS
+)
+resources: st.SearchStrategy[Resource] = st.one_of(listeners, routes, backends, endpoints, certificates)
+keys: st.SearchStrategy[ResourceKey] = st.tuples(
+    st.sampled_from(["listener", "route", "backend", "endpoint", "certificate"]), NAMES
+)  # type: ignore[assignment]
+updates = st.builds(
+    Update,
+    version=st.integers(0, 2**53),
+    full=st.booleans(),
+    upserts=st.lists(resources, max_size=4).map(tuple),
+    removes=st.lists(keys, max_size=3).map(tuple),
+    triggered_at=SECONDS,
+    published_at=SECONDS,
+)
+messages: st.SearchStrategy[Message] = st.one_of(
+    updates,
+    st.builds(Ack, version=st.integers(0, 2**53), applied_at=SECONDS),
+    st.builds(Nack, st.integers(-1, 99), TEXTS),
+)

@@ -1,0 +1,69 @@
+"""Values of the right type that no worker could act upon."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from dataplane.snapshot.check import problem
+from dataplane.snapshot.model import Backend, Certificate, Listener, Resource
+from tests.fakes.contract import endpoint, rule
+
+TCP = Listener("l", "127.96.0.1", 80, "tcp", backend="app")
+INGRESS = Listener("l", "127.0.0.1", 80, "ingress", table="web")
+
+
+@pytest.mark.parametrize(
+    "good",
+    [
+        TCP,
+        INGRESS,
+        replace(TCP, address="::1", affinity_timeout_s=10800.0),
+        replace(INGRESS, tls=True),
+        rule("r", host="*.example.com"),
+        rule("r", host="a_b.example.com", path="", path_type="ImplementationSpecific"),
+        rule("r", path="", is_default=True),
+        Backend("app", pending_max=0),
+        endpoint("a", address="255.1.20.0", port=65535),
+        Certificate("c", ("", "*.a.b"), "", ""),
+    ],
+    ids=repr,
+)
+def test_what_can_be_acted_upon_passes(good: Resource) -> None:
+    assert problem(good) == ""
+
+
+@pytest.mark.parametrize(
+    ("bad", "text"),
+    [
+        (replace(TCP, name=""), "listener without a name"),
+        (replace(TCP, address="localhost"), "listener l: address: 'localhost' is no IP address"),
+        (replace(TCP, address="1.2.3.256"), "no IP address"),
+        (replace(TCP, address="1.2.3.4\n"), "no IP address"),
+        (replace(TCP, port=0), "listener l: port: 0 is no port"),
+        (replace(TCP, port=65536), "65536 is no port"),
+        (replace(TCP, backend=""), "backend: a tcp listener needs one"),
+        (replace(INGRESS, table=""), "table: an ingress listener needs one"),
+        (replace(TCP, affinity_timeout_s=-1.0), "affinity_timeout_s: below zero"),
+        (replace(INGRESS, affinity_timeout_s=1.0), "affinity_timeout_s: an ingress listener has none"),
+        (replace(TCP, tls=True), "tls: a tcp listener"),
+        (rule("r", host="*"), "host: '*'"),
+        (rule("r", host="a.*.b"), "host"),
+        (rule("r", host="Upper.example.com"), "lowercase"),
+        (rule("r", path="foo"), "path: 'foo' does not begin with '/'"),
+        (rule("r", path="", path_type="Exact"), "does not begin with '/'"),
+        (rule("r", table=""), "table"),
+        (Backend("app", tries_max=0), "backend app: tries_max: below 1"),
+        (Backend("app", connections_max=0), "connections_max"),
+        (Backend("app", pending_max=-1), "pending_max"),
+        (Backend("app", connect_timeout_s=0.0), "connect_timeout_s: not above zero"),
+        (endpoint(""), "backend and id"),
+        (endpoint("a", address=""), "endpoint app|a: address"),
+        (endpoint("a", port=-1), "port"),
+        (Certificate("c", (), "", ""), "hosts: at least one"),
+        (Certificate("c", ("*",), "", ""), "hosts"),
+    ],
+)
+def test_what_cannot_is_named(bad: Resource, text: str) -> None:
+    assert text in problem(bad)

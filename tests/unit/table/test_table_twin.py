@@ -1,0 +1,96 @@
+"""After any updates the table is what a table made of the resulting state would be."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import replace
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dataplane.snapshot.diff import patched
+from dataplane.snapshot.model import Backend, Listener, Resource, ResourceKey, Route, Update, key_of
+from dataplane.table import Table
+from tests.fakes.contract import endpoint, rule
+
+BACKENDS = ("app", "other")
+LISTENERS = st.builds(
+    lambda number, backend, mode, reads: Listener(
+        f"l{number}", "127.0.0.1", 8000 + number, mode, backend, "web", reads_terminating=reads
+    ),
+    st.integers(0, 2),
+    st.sampled_from(BACKENDS),
+    st.sampled_from(["tcp", "http", "ingress"]),
+    st.booleans(),
+)
+ROUTES = st.builds(
+    lambda number, host, path, backend: rule(f"r{number}", host, path, backend),
+    st.integers(0, 3),
+    st.sampled_from(["", "a.com", "*.com"]),
+    st.sampled_from(["/", "/a", "/a/b"]),
+    st.sampled_from(BACKENDS),
+)
+ENDPOINTS = st.builds(
+    lambda id, backend, port, ready, serving, terminating: endpoint(
+        id, backend, port=port, ready=ready, serving=serving, terminating=terminating
+    ),
+    st.sampled_from("abc"),
+    st.sampled_from(BACKENDS),
+    st.integers(1, 2),
+    st.booleans(),
+    st.booleans(),
+    st.booleans(),
+)
+RESOURCES = st.one_of(LISTENERS, ROUTES, ENDPOINTS, st.builds(Backend, st.sampled_from(BACKENDS)))
+STEPS = st.lists(
+    st.tuples(
+        st.booleans(), st.lists(RESOURCES, max_size=5, unique_by=key_of), st.lists(RESOURCES.map(key_of), max_size=3)
+    ),
+    min_size=1,
+    max_size=5,
+)
+ASKED = [(host, path) for host in (b"", b"a.com", b"b.com", b"x.y.com") for path in (b"/", b"/a", b"/a/b", b"/ab")]
+
+
+def face(table: Table) -> object:
+    """Everything that can be seen of a table."""
+    loose, strict = Listener("x", "::", 1, "ingress", table="web"), Listener("y", "::", 2, "ingress", table="web")
+    strict = replace(strict, reads_terminating=False)
+    found = [resolve(host, path) for resolve in map(table.resolver, (loose, strict)) for host, path in ASKED]
+    return (
+        {item.name: item for item in table.open_listeners},
+        {item.name: item for item in table.listeners},
+        {item.name: (item.spec, sorted(one.id for one in item.usable)) for item in table.backends},
+        [
+            match and (match.route, match.backend.name, sorted(one.id for one in match.backend.usable))
+            for match in found
+        ],
+    )
+
+
+@settings(max_examples=80)
+@given(STEPS)
+def test_updates_add_up_to_the_state(steps: list[tuple[bool, list[Resource], list[ResourceKey]]]) -> None:
+    table = Table(random.Random(1).random)
+    state: dict[ResourceKey, Resource] = {}
+    for version, (full, upserts, removes) in enumerate(steps):
+        keys = {key_of(resource) for resource in upserts}
+        update = Update(version, full or version == 0, tuple(upserts), tuple(key for key in removes if key not in keys))
+        before = {item.name: item for item in table.open_listeners}
+        changes = table.apply(update)
+        state = patched(state, update)
+        fresh = Table(random.Random(1).random)
+        fresh.apply(Update(0, True, tuple(state.values())))
+        assert face(table) == face(fresh)
+        for closed in changes.closed:
+            assert before.pop(closed.name) == closed
+        before.update((opened.name, opened) for opened in changes.opened)
+        assert before == {item.name: item for item in table.open_listeners}
+
+
+def test_routes_are_those_of_the_state() -> None:
+    table = Table(random.Random(1).random)
+    routes = [rule("a"), rule("b", path="/b")]
+    table.apply(Update(1, True, tuple(routes)))
+    assert all(isinstance(item, Route) for item in table.routes)
+    assert list(table.routes) == routes
