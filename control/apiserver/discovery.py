@@ -20,7 +20,7 @@ from control.api.kinds import EVENT, EVENTS_EVENT, Kind
 from control.api.objects import Object
 from control.api.rows import RESOURCES
 from control.api.scheme import Resource
-from control.apiserver.subresources import REVIEWS, Subresource, subresources_of
+from control.apiserver.subresources import VIRTUAL, Subresource, subresources_of
 
 GIT_VERSION = "v1.37.0+loopkube"
 GROUPS = (
@@ -35,7 +35,7 @@ _REVIEW_VERBS = ("create",)
 def _versions() -> dict[str, list[str]]:
     """Every named group with its versions, the preferred one first."""
     found: dict[str, list[str]] = {}
-    for kind in (*RESOURCES, *(review.kind for review in REVIEWS)):
+    for kind in (*RESOURCES, *(review.kind for review in VIRTUAL)):
         versions = found.setdefault(kind.group, [])
         if kind.version not in versions:
             versions.append(kind.version)
@@ -102,7 +102,7 @@ def _resources(group: str, version: str) -> list[Resource]:
 
 
 def _reviews(group: str, version: str) -> list[Kind]:
-    return [review.kind for review in REVIEWS if (review.kind.group, review.kind.version) == (group, version)]
+    return [review.kind for review in VIRTUAL if (review.kind.group, review.kind.version) == (group, version)]
 
 
 def _row(resource: Resource) -> Object:

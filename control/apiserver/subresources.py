@@ -77,3 +77,6 @@ REVIEWS: tuple[Review, ...] = (
     _review(_AUTHORIZATION, "SubjectAccessReview"),
 )
 """Questions that are created and come back answered; `create` is their only verb."""
+
+VIRTUAL: tuple[Review, ...] = (Review(BINDING, "io.k8s.api.core.v1.Binding"), *REVIEWS)
+"""All that can only be created: besides the reviews, a binding that names its pod in its metadata."""

@@ -137,7 +137,7 @@ class _Apply:
         last = self.ledger.get(self.by)
         ledger = self.ledger | {self.by: Claim(self.version, declared)}
         merged = merge(self.live, self.applied, self.shape)
-        if last is not None and last.fields:
+        if last is not None and difference(last.fields, declared):
             # the name counts here, though nobody owns it: with it metadata stays, whatever else is given up
             owned = union(united(ledger.values()), fields_of(self.applied, self.shape))
             pruned = _pruned(merged, last.fields, owned, self.shape)

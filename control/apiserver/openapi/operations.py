@@ -14,7 +14,7 @@ from typing import NamedTuple
 from control.api.kinds import Kind
 from control.api.rows import RESOURCES
 from control.api.scheme import Resource
-from control.apiserver.subresources import REVIEWS, Subresource, subresources_of
+from control.apiserver.subresources import VIRTUAL, Subresource, subresources_of
 
 META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 STATUS = META + "Status"
@@ -102,7 +102,7 @@ def operations(group: str, version: str) -> Iterator[Operation]:
     for kind, resource in RESOURCES.items():
         if (kind.group, kind.version) == (group, version):
             yield from _of_resource(resource)
-    for review in REVIEWS:
+    for review in VIRTUAL:
         kind = review.kind
         if (kind.group, kind.version) == (group, version):
             path = kind.path("{namespace}")

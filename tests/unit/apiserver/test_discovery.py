@@ -94,6 +94,11 @@ def test_groups() -> None:
     assert discovery.group_resources("apps", "v2") is None
 
 
+def test_a_binding_is_only_created() -> None:
+    row = rows("")["bindings"]
+    assert (row["kind"], row["namespaced"], row["verbs"]) == ("Binding", True, ["create"])
+
+
 def test_reviews_are_only_created() -> None:
     for review in REVIEWS:
         row = rows(review.kind.group)[review.kind.plural]
