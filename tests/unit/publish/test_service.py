@@ -1,0 +1,187 @@
+"""What follows from a Service."""
+
+from __future__ import annotations
+
+import pytest
+
+from control.api.objects import Key, Object
+from control.mirror.world import World
+from control.publish.service import Use, build_service
+from control.publish.unit import Built, Config
+from dataplane.snapshot.model import Backend, Endpoint, Listener
+from tests.fakes.cluster_objects import endpoint, node, service, slice_
+
+WEB = Key("a", "web")
+
+
+def built(*objects: Object, uses: tuple[Use, ...] = (), config: Config = Config()) -> Built:  # noqa: B008
+    return build_service(World.of(objects), WEB, config, uses)
+
+
+def listeners(found: Built) -> list[Listener]:
+    return [each for each in found.resources.values() if isinstance(each, Listener)]
+
+
+def backends(found: Built) -> list[Backend]:
+    return [each for each in found.resources.values() if isinstance(each, Backend)]
+
+
+def endpoints(found: Built) -> list[Endpoint]:
+    return [each for each in found.resources.values() if isinstance(each, Endpoint)]
+
+
+def test_a_cluster_ip_port_is_a_listener_a_backend_and_its_endpoints() -> None:
+    slices = slice_("web-1", "web", [endpoint("127.244.0.2", "p")], trigger="17.25")
+    found = built(service("web"), slices)
+    assert list(found.resources.values()) == [
+        Listener("a/web:80/127.96.0.9:80", "127.96.0.9", 80, "tcp", "a/web:80"),
+        Backend("a/web:80", "random", "none"),
+        Endpoint("a/web:80", "uid-p", "127.244.0.2", 8080, True, True, False, "n0", "", "a/p", 17.25),
+    ]
+    assert found.notes == []
+
+
+def test_no_service_no_resources() -> None:
+    assert built(slice_("s", "web", [endpoint("127.244.0.2")])).resources == {}
+    assert built(service("web", type="ExternalName", externalName="example.com")).resources == {}
+
+
+@pytest.mark.parametrize(
+    ("protocol", "mode"),
+    [(None, "tcp"), ("http", "http"), ("kubernetes.io/ws", "http"), ("kubernetes.io/h2c", "tcp"),
+     ("kubernetes.io/wss", "tcp"), ("https", "tcp"), ("HTTP", "tcp")],
+)  # fmt: skip
+def test_app_protocol_chooses_the_mode(protocol: str | None, mode: str) -> None:
+    port = {"port": 80, **({"appProtocol": protocol} if protocol else {})}
+    assert [each.mode for each in listeners(built(service("web", port)))] == [mode]
+
+
+def test_a_node_port_is_on_every_node_and_on_localhost_once() -> None:
+    port = {"port": 80, "nodePort": 30080}
+    nodes = [node("n0", "127.245.0.1"), node("n1", "127.245.0.2"), node("far", "192.0.2.7"), node("n2", "127.0.0.1")]
+    for type_ in ("NodePort", "LoadBalancer"):
+        found = listeners(built(service("web", port, type=type_), *nodes))
+        assert [(each.address, each.port) for each in found] == [
+            ("127.96.0.9", 80), ("127.0.0.1", 30080), ("127.245.0.1", 30080), ("127.245.0.2", 30080),
+        ]  # fmt: skip
+        assert {each.backend for each in found} == {"a/web:80"}
+    found = listeners(built(service("web", {"port": 80, "nodePort": 30080}), *nodes))
+    assert len(found) == 1, "a leftover nodePort of a ClusterIP Service opens nothing"
+
+
+def test_a_headless_service_has_no_listeners_but_an_ingress_may_use_it() -> None:
+    objects = service("web", clusterIP="None"), slice_("s", "web", [endpoint("127.244.0.2")])
+    assert built(*objects).resources == {}
+    use = Use(WEB, 80, "ingress", None)
+    found = built(*objects, uses=(use,))
+    assert [each.name for each in backends(found)] == ["a/web:80@ingress"]
+    assert [each.backend for each in endpoints(found)] == ["a/web:80@ingress"]
+    assert listeners(found) == []
+
+
+def test_external_ips_only_on_loopback_and_the_rest_is_said() -> None:
+    found = built(service("web", externalIPs=["127.1.2.3", "192.0.2.1"]))
+    assert [each.address for each in listeners(found)] == ["127.96.0.9", "127.1.2.3"]
+    assert [(note.reason, "192.0.2.1" in note.message) for note in found.notes] == [("UnsupportedExternalIP", True)]
+
+
+def test_udp_is_not_served_and_said() -> None:
+    found = built(service("web", {"port": 53, "protocol": "UDP", "name": "u"}, {"port": 53, "name": "t"}))
+    assert [each.name for each in listeners(found)] == ["a/web:53/127.96.0.9:53"]
+    assert [note.reason for note in found.notes] == ["UnsupportedProtocol"]
+
+
+def test_fields_that_do_nothing_are_said() -> None:
+    found = built(service("web", internalTrafficPolicy="Local", trafficDistribution="PreferClose"))
+    (note,) = found.notes
+    assert note.reason == "UnsupportedField"
+    assert "internalTrafficPolicy" in note.message
+    assert "trafficDistribution" in note.message
+    assert built(service("web", internalTrafficPolicy="Cluster", externalTrafficPolicy="Cluster")).notes == []
+
+
+@pytest.mark.parametrize(
+    ("config", "timeout"),
+    [({}, 0.0), ({"sessionAffinity": "None"}, 0.0), ({"sessionAffinity": "ClientIP"}, 10800.0),
+     ({"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 7}}}, 7.0)],
+)  # fmt: skip
+def test_session_affinity(config: Object, timeout: float) -> None:
+    assert [each.affinity_timeout_s for each in listeners(built(service("web", **config)))] == [timeout]
+
+
+def test_policies_come_from_the_annotation_and_bad_ones_are_said() -> None:
+    use = Use(WEB, 80, "ingress", None)
+    own = Use(WEB, 80, "ingress/i", "random")
+
+    def policies(**annotations: str) -> tuple[list[str], list[str]]:
+        marked = service("web", annotations={f"loopkube.io/{key}": value for key, value in annotations.items()})
+        found = built(marked, uses=(use, own))
+        return [each.policy for each in backends(found)], [note.reason for note in found.notes]
+
+    assert policies() == (["random", "round-robin", "random"], [])
+    assert policies(balance="least-request") == (["least-request", "least-request", "random"], [])
+    assert policies(balance="random") == (["random", "random", "random"], [])
+    assert policies(balance="best") == (["random", "round-robin", "random"], ["BadAnnotation"])
+
+
+def test_retries_are_the_profiles() -> None:
+    config = Config(ingress_retry="ingress-nginx", ingress_tries_max=3)
+    found = backends(built(service("web"), uses=(Use(WEB, 80, "ingress", None),), config=config))
+    assert [(each.retry, each.tries_max) for each in found] == [("none", 1), ("ingress-nginx", 3)]
+
+
+def test_conditions_absent_mean_what_kep_1672_says() -> None:
+    bare = {"addresses": ["127.244.0.1"]}
+    unready = {"addresses": ["127.244.0.2"], "conditions": {"ready": False}}
+    leaving = endpoint("127.244.0.3", "p", ready=False, serving=True, terminating=True)
+    unknown = {"addresses": ["127.244.0.4"], "conditions": {"ready": None, "serving": None, "terminating": None}}
+    found = endpoints(built(service("web"), slice_("s", "web", [bare, unready, leaving, unknown])))
+    assert [(each.ready, each.serving, each.terminating) for each in found] == [
+        (True, True, False), (False, False, False), (False, True, True), (True, True, False),
+    ]  # fmt: skip
+    assert [each.id for each in found] == ["127.244.0.1:8080", "127.244.0.2:8080", "uid-p", "127.244.0.4:8080"]
+
+
+def test_ports_meet_by_name_and_protocol() -> None:
+    ports = [{"name": "http", "port": 80}, {"name": "admin", "port": 81}]
+    slices = slice_(
+        "s", "web", [endpoint("127.244.0.2", "p")],
+        ports=[{"name": "http", "port": 8080, "protocol": "UDP"}, {"name": "admin", "port": 9000}, {"name": "http"}],
+    )  # fmt: skip
+    found = endpoints(built(service("web", *ports), slices))
+    assert [(each.backend, each.port) for each in found] == [("a/web:81", 9000)]
+
+
+def test_only_ipv4_slices_of_this_service_count() -> None:
+    six = slice_("six", "web", [endpoint("::1", "p")], address_type="IPv6")
+    other = slice_("other", "webber", [endpoint("127.244.0.3", "q")])
+    elsewhere = slice_("s", "web", [endpoint("127.244.0.4", "r")], namespace="b")
+    assert endpoints(built(service("web"), six, other, elsewhere)) == []
+
+
+def test_an_address_in_two_slices_is_one_endpoint_and_the_better_copy_wins() -> None:
+    worse = slice_("a", "web", [endpoint("127.244.0.2", "p", ready=False)])
+    better = slice_("b", "web", [endpoint("127.244.0.2", "p")])
+    for order in ((worse, better), (better, worse)):
+        (found,) = endpoints(built(service("web"), *order))
+        assert (found.id, found.ready) == ("uid-p", True)
+
+
+def test_one_pod_with_two_addresses_keeps_ids_unique() -> None:
+    found = endpoints(
+        built(service("web"), slice_("s", "web", [endpoint("127.244.0.2", "p"), endpoint("127.244.0.3", "p")]))
+    )
+    assert [each.id for each in found] == ["uid-p", "127.244.0.3:8080"]
+
+
+@pytest.mark.parametrize(("value", "at"), [("12.5", 12.5), ("soon", 0.0), ("", 0.0)])
+def test_the_time_of_the_cause(value: str, at: float) -> None:
+    (found,) = endpoints(built(service("web"), slice_("s", "web", [endpoint("127.244.0.2")], trigger=value)))
+    assert found.triggered_at == at
+
+
+def test_the_coarse_time_of_the_cause_is_kubernetes_own() -> None:
+    slices = slice_("s", "web", [endpoint("127.244.0.2")])
+    slices["metadata"]["annotations"] = {"endpoints.kubernetes.io/last-change-trigger-time": "1970-01-01T00:01:00Z"}
+    (found,) = endpoints(built(service("web"), slices))
+    assert found.triggered_at == 60.0
