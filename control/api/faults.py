@@ -13,6 +13,7 @@ import orjson
 from control.api.status import FieldError
 
 IMMUTABLE = "field is immutable"
+NEGATIVE = "must be greater than or equal to 0"
 
 
 def shown(value: Any) -> str:
@@ -71,3 +72,18 @@ def immutable(path: str, new: Any, old: Any) -> list[FieldError]:
 def each_invalid(path: str, value: Any, complaints: Iterable[str]) -> list[FieldError]:
     """A fault for each complaint that `control.api.names` has about a value."""
     return [invalid(path, value, complaint) for complaint in complaints]
+
+
+def nonnegative(path: str, value: Any) -> list[FieldError]:
+    """A number that may be absent, and may not be negative."""
+    if value is None or value >= 0:
+        return []
+    return [invalid(path, value, NEGATIVE)]
+
+
+def one_of(path: str, value: Any, supported: Iterable[str], *, optional: bool = False) -> list[FieldError]:
+    """A word of a closed list; empty is missing unless it is optional."""
+    if not value:
+        return [] if optional else [required(path)]
+    supported = tuple(supported)
+    return [] if value in supported else [not_supported(path, value, supported)]

@@ -10,16 +10,13 @@ PROGRESS_DEADLINE_S = 600
 
 
 def default_replica_set(replica_set: Object) -> None:
-    spec = replica_set.get("spec")
-    if isinstance(spec, dict):
-        spec.setdefault("replicas", 1)
-        default_template(spec)
+    spec = replica_set.setdefault("spec", {})
+    spec.setdefault("replicas", 1)
+    default_template(spec)
 
 
 def default_deployment(deployment: Object) -> None:
-    spec = deployment.get("spec")
-    if not isinstance(spec, dict):
-        return
+    spec = deployment.setdefault("spec", {})
     spec.setdefault("replicas", 1)
     strategy = spec.setdefault("strategy", {})
     if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
@@ -32,9 +29,7 @@ def default_deployment(deployment: Object) -> None:
 
 
 def default_stateful_set(stateful_set: Object) -> None:
-    spec = stateful_set.get("spec")
-    if not isinstance(spec, dict):
-        return
+    spec = stateful_set.setdefault("spec", {})
     spec.setdefault("podManagementPolicy", "OrderedReady")
     strategy = spec.setdefault("updateStrategy", {})
     if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
@@ -54,9 +49,7 @@ def default_stateful_set(stateful_set: Object) -> None:
 
 
 def default_daemon_set(daemon_set: Object) -> None:
-    spec = daemon_set.get("spec")
-    if not isinstance(spec, dict):
-        return
+    spec = daemon_set.setdefault("spec", {})
     strategy = spec.setdefault("updateStrategy", {})
     if strategy.setdefault("type", "RollingUpdate") == "RollingUpdate":
         rolling = strategy.setdefault("rollingUpdate", {})

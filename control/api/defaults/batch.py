@@ -13,9 +13,7 @@ NO_BACKOFF_LIMIT = 2**31 - 1
 
 
 def default_job(job: Object) -> None:
-    spec = job.get("spec")
-    if not isinstance(spec, dict):
-        return
+    spec = job.setdefault("spec", {})
     if "completions" not in spec and "parallelism" not in spec:
         spec["completions"] = spec["parallelism"] = 1
     spec.setdefault("parallelism", 1)
@@ -34,11 +32,9 @@ def default_job(job: Object) -> None:
 
 
 def default_cron_job(cron_job: Object) -> None:
-    spec = cron_job.get("spec")
-    if not isinstance(spec, dict):
-        return
+    spec = cron_job.setdefault("spec", {})
     spec.setdefault("concurrencyPolicy", "Allow")
     spec.setdefault("suspend", False)
     spec.setdefault("successfulJobsHistoryLimit", 3)
     spec.setdefault("failedJobsHistoryLimit", 1)
-    default_template((spec.get("jobTemplate") or {}).get("spec") or {})
+    default_template(spec.setdefault("jobTemplate", {}).setdefault("spec", {}))

@@ -26,9 +26,7 @@ def default_node(node: Object) -> None:
 
 
 def default_service(service: Object) -> None:
-    spec = service.get("spec")
-    if not isinstance(spec, dict):
-        return
+    spec = service.setdefault("spec", {})
     kind = spec.setdefault("type", "ClusterIP")
     if spec.setdefault("sessionAffinity", "None") == "ClientIP":
         config = spec.setdefault("sessionAffinityConfig", {}).setdefault("clientIP", {})
@@ -67,9 +65,7 @@ def default_secret(secret: Object) -> None:
 
 
 def default_replication_controller(controller: Object) -> None:
-    spec = controller.get("spec")
-    if not isinstance(spec, dict):
-        return
+    spec = controller.setdefault("spec", {})
     labels = labels_of(spec.get("template") or {})
     if labels:
         if not spec.get("selector"):
@@ -77,7 +73,8 @@ def default_replication_controller(controller: Object) -> None:
         if not labels_of(controller):
             controller.setdefault("metadata", {})["labels"] = dict(labels)
     spec.setdefault("replicas", 1)
-    default_template(spec)
+    if "template" in spec:  # a pointer in Go: its absence is an error, not an empty template
+        default_template(spec)
 
 
 def default_priority_class(priority_class: Object) -> None:

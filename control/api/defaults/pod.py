@@ -18,9 +18,7 @@ _PROBES = ("livenessProbe", "readinessProbe", "startupProbe")
 
 
 def default_pod(pod: Object) -> None:
-    spec = pod.get("spec")
-    if not isinstance(spec, dict):
-        return
+    spec = pod.setdefault("spec", {})
     default_pod_spec(spec)
     spec.setdefault("enableServiceLinks", True)
     host_network = bool(spec.get("hostNetwork"))
@@ -34,12 +32,8 @@ def default_pod(pod: Object) -> None:
 
 
 def default_template(spec: Object) -> None:
-    """The `template` of a workload's spec."""
-    template = spec.get("template")
-    if isinstance(template, dict):
-        pod_spec = template.get("spec")
-        if isinstance(pod_spec, dict):
-            default_pod_spec(pod_spec)
+    """The `template` of a workload's spec; a struct in Go, so that it is never absent."""
+    default_pod_spec(spec.setdefault("template", {}).setdefault("spec", {}))
 
 
 def default_pod_spec(spec: Object) -> None:
