@@ -17,6 +17,7 @@ import asyncio
 import gc
 import json
 import logging
+import os
 import random
 import resource
 import signal
@@ -66,6 +67,7 @@ class Options:
     inherited: Mapping[str, int] = field(default_factory=dict)  # listener's name -> descriptor
     drain_timeout_s: float = DRAIN_TIMEOUT_S
     connections_max: int = CONNECTIONS_MAX
+    ready_fd: int | None = None  # told "routes" when the first state is in force
     seed: int | None = None  # of the balancing policies; None = different each time
 
 
@@ -137,6 +139,8 @@ class Worker:
             self._affinities = {key: item for key, item in self._affinities.items() if key in wanted}
         if first:
             log.info("first state is in force: %r", self.table)
+            if self.options.ready_fd is not None:
+                os.write(self.options.ready_fd, b"routes\n")
 
     def serve(self, listener: Listener) -> Service:
         """What happens to the connections of a listener."""
@@ -265,6 +269,7 @@ def options_from(arguments: Sequence[str]) -> tuple[Options, argparse.Namespace]
         "--listen-fd", action="append", default=[], metavar="NAME=FD", help="use this descriptor for listener NAME"
     )
     parser.add_argument("--drain-timeout", type=float, default=DRAIN_TIMEOUT_S, metavar="S")
+    parser.add_argument("--ready-fd", type=int, metavar="FD", help="descriptor to write to when the first state holds")
     parser.add_argument("--seed", type=int, help="of the balancing policies, to repeat an experiment")
     parser.add_argument("--log", choices=("text", "json"), default="text")
     parser.add_argument("--log-level", choices=("debug", "info", "warning", "error"), default="info")
@@ -284,6 +289,7 @@ def options_from(arguments: Sequence[str]) -> tuple[Options, argparse.Namespace]
         inherited=inherited,
         drain_timeout_s=parsed.drain_timeout,
         connections_max=_connections_max(),
+        ready_fd=parsed.ready_fd,
         seed=parsed.seed,
     ), parsed  # fmt: skip
 

@@ -13,6 +13,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 from bench.lab.response import Response
 from bench.lab.samples import Outcome, Regime, Sample, outcome_of_error, who_answered
@@ -44,8 +45,7 @@ class _Connection(asyncio.Protocol):
         self._response = Response()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self.transport = transport
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's are no subclasses of asyncio's
 
     def send(self, flight: _Flight, request: bytes) -> None:
         self.flight = flight

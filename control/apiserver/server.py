@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import ssl
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -51,6 +52,7 @@ SHUTDOWN_S = 2.0  # how long requests may go on after stop(); watches are ended 
 TEND_EVERY_S = 10.0  # kube-apiserver's interval for reconciling default/kubernetes
 HEADER_BYTES_MAX = 64 * 1024
 MANAGER = "kube-apiserver"
+DEFAULT_PORT = 6443
 
 
 class Connection(web.RequestHandler):
@@ -131,11 +133,20 @@ class ApiServer:
     ) -> LocalClient:
         return LocalClient(self.context, self._subresources, authenticated(user, groups))
 
-    async def start(self, host: str, port: int, ssl_context: ssl.SSLContext | None) -> None:
-        """Makes what every cluster has, then listens; `port` 0 takes any (see `port`)."""
-        self._host, self._port = host, port
+    async def prepare(self, api_port: int) -> None:
+        """Makes what every cluster has; local clients may be used from then on."""
         self.context.load_books()
-        await self._ensure(cluster(self.context.books.first_address, port or 6443))
+        await self._ensure(cluster(self.context.books.first_address, api_port))
+
+    async def start(
+        self, host: str, port: int, ssl_context: ssl.SSLContext | None, *, sock: socket.socket | None = None
+    ) -> None:
+        """Prepares, then listens; `port` 0 takes any (see `port`).
+
+        With `sock`, which listens already (the supervisor keeps it over restarts of this process), that one is served.
+        """
+        self._host, self._port = sock.getsockname()[:2] if sock is not None else (host, port)
+        await self.prepare(self._port or DEFAULT_PORT)
         server = _Server(
             self._serve,
             request_factory=self._request,
@@ -146,7 +157,11 @@ class ApiServer:
         )
         self._runner = web.ServerRunner(server, shutdown_timeout=SHUTDOWN_S)
         await self._runner.setup()
-        site = web.TCPSite(self._runner, host, port, ssl_context=ssl_context, backlog=BACKLOG)
+        site: web.BaseSite
+        if sock is not None:
+            site = web.SockSite(self._runner, sock, ssl_context=ssl_context, backlog=BACKLOG)
+        else:
+            site = web.TCPSite(self._runner, host, port, ssl_context=ssl_context, backlog=BACKLOG)
         await site.start()
         self._port = self._runner.addresses[0][1]
         await self._ensure(api_endpoints(host, self._port))

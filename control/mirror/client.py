@@ -9,7 +9,7 @@ change one in place.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, Literal, Protocol
 
 from control.api.kinds import Kind
@@ -32,11 +32,11 @@ class Client(Protocol):
     `namespace` is "" for cluster-scoped kinds and for "all namespaces" in list and watch.
     """
 
-    async def get(self, kind: Kind, namespace: str, name: str) -> Object: ...
+    def get(self, kind: Kind, namespace: str, name: str) -> Awaitable[Object]: ...
 
-    async def list(
+    def list(
         self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
-    ) -> Listing: ...
+    ) -> Awaitable[Listing]: ...
 
     def watch(
         self,
@@ -53,15 +53,15 @@ class Client(Protocol):
         """
         ...
 
-    async def create(self, kind: Kind, obj: Object, *, subresource: str = "", name: str = "") -> Object:
+    def create(self, kind: Kind, obj: Object, *, subresource: str = "", name: str = "") -> Awaitable[Object]:
         """POST. With `subresource` (eviction, binding) `name` says whose; the namespace is the object's own."""
         ...
 
-    async def update(self, kind: Kind, obj: Object, *, subresource: str = "") -> Object:
+    def update(self, kind: Kind, obj: Object, *, subresource: str = "") -> Awaitable[Object]:
         """PUT; metadata.resourceVersion, where present, is a precondition (reason Conflict)."""
         ...
 
-    async def patch(
+    def patch(
         self,
         kind: Kind,
         namespace: str,
@@ -72,9 +72,9 @@ class Client(Protocol):
         subresource: str = "",
         field_manager: str = "",
         force: bool = False,
-    ) -> Object: ...
+    ) -> Awaitable[Object]: ...
 
-    async def delete(
+    def delete(
         self,
         kind: Kind,
         namespace: str,
@@ -84,6 +84,6 @@ class Client(Protocol):
         resource_version: str = "",
         grace_period_s: int | None = None,
         propagation: Literal["", "Background", "Foreground", "Orphan"] = "",
-    ) -> Object:
+    ) -> Awaitable[Object]:
         """`uid` and `resource_version` are preconditions (reason Conflict). Returns the object or the final Status."""
         ...

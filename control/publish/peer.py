@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from typing import cast
 
 from dataplane.snapshot.codec import ContractError, Decoder
 from dataplane.snapshot.model import Ack, Nack
@@ -43,7 +44,7 @@ class Peer(asyncio.Protocol):
         self.error = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
+        transport = cast(asyncio.WriteTransport, transport)  # uvloop does not derive its own from asyncio
         self._transport = transport
         transport.set_write_buffer_limits(high=UNSENT_BYTES_MAX)
         self._peers.add(self)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 DELAYS_S = (0.0, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)  # before the 1st, 2nd ... restart in a row
+HOPELESS = 3  # exit code of a part that would fail again: a damaged store, a newer folder
 STEADY_S = 10.0  # a part that ran this long starts a new row
 
 

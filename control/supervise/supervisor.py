@@ -31,7 +31,7 @@ from control.config.settings import Settings, SettingsError
 from control.kubelet.process import ProcessSpec, ProcessState, StartError
 from control.supervise import kubeconfig, warden
 from control.supervise.memory import memory_of
-from control.supervise.part import Part
+from control.supervise.part import HOPELESS, Part
 from control.supervise.parts import parts_of
 from control.supervise.ports import open_listeners
 from control.supervise.server import SYSTEM, SupervisorServer
@@ -54,11 +54,13 @@ class Supervisor:
         self._mark = uuid.uuid4().hex
         self._parts: list[Part] = []
         self._ending = asyncio.Event()
+        self._failed = False
         self._tasks: set[asyncio.Task[None]] = set()
         self._table = ProcessTable(environment={warden.MARK: self._mark})
         self._server = SupervisorServer(self._table, {"status": self._status, "shutdown": self._shutdown})
 
-    async def run(self) -> None:
+    async def run(self) -> bool:
+        """Whether it ended as asked, not because a part cannot run."""
         become_subreaper()
         loop = asyncio.get_running_loop()
         for signum in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -74,6 +76,7 @@ class Supervisor:
             self._start(part)
         await self._ending.wait()
         await self._end()
+        return not self._failed
 
     def _open_ports(self) -> None:
         settings = self._settings
@@ -125,6 +128,9 @@ class Supervisor:
             os.close(read_end)
             return
         for line in data.decode(errors="replace").splitlines():
+            if line.startswith("failed: "):
+                self._report(part.name, "failed", message=line.removeprefix("failed: "))
+                continue
             part.ready.add(line)
             self._report(part.name, line, pid=part.pid)
 
@@ -136,6 +142,10 @@ class Supervisor:
         if part is None or self._ending.is_set():
             return
         assert state.exit is not None
+        if state.exit.code == HOPELESS:
+            self._failed = True
+            self._ending.set()
+            return
         delay_s = part.ended(time.monotonic())
         log.warning("%s ended with code %d; started again in %.1f s", part.name, state.exit.code, delay_s)
         self._report(part.name, "ended", code=state.exit.code)
@@ -230,8 +240,8 @@ def lock(folders: Folders) -> int:
     return fd
 
 
-async def supervise(settings: Settings, folders: Folders) -> None:
-    await Supervisor(settings, folders).run()
+async def supervise(settings: Settings, folders: Folders) -> bool:
+    return await Supervisor(settings, folders).run()
 
 
 def main() -> int:
@@ -242,11 +252,11 @@ def main() -> int:
         if settings is None:
             raise SettingsError(f"{folders.data} holds no cluster")
         _held = lock(folders)
-        asyncio.run(supervise(settings, folders))
+        ended_well = asyncio.run(supervise(settings, folders))
     except SettingsError as error:
         print(json.dumps({"part": "supervisor", "what": "failed", "message": str(error)}), flush=True)
         return 1
-    return 0
+    return 0 if ended_well else 1
 
 
 if __name__ == "__main__":
