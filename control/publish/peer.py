@@ -44,7 +44,7 @@ class Peer(asyncio.Protocol):
         self.error = ""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        transport = cast(asyncio.WriteTransport, transport)  # uvloop does not derive its own from asyncio
+        transport = cast(asyncio.Transport, transport)  # uvloop does not derive its own from asyncio
         self._transport = transport
         transport.set_write_buffer_limits(high=UNSENT_BYTES_MAX)
         self._peers.add(self)
