@@ -28,7 +28,10 @@ Wakes = Callable[[World, Object], Iterable[Key]]
 
 
 class Controller(Protocol):
-    """`name` is also the source of its events (`deployment-controller`); keys are those of objects of `kind`."""
+    """`name` is also the source of its events (`deployment-controller`); keys are those of objects of `kind`.
+
+    An attribute `concurrency` says how many keys may be worked on side by side (default 1). One key never is twice.
+    """
 
     @property
     def name(self) -> str: ...

@@ -53,6 +53,7 @@ OVER_CAPACITY = "endpoints.kubernetes.io/over-capacity"
 class EndpointsController:
     name = "endpoint-controller"
     kind = SERVICE
+    concurrency = 5  # kube-controller-manager's default for it
 
     @property
     def watches(self) -> Mapping[Kind, Wakes]:

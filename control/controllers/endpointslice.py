@@ -38,6 +38,7 @@ MANAGER = "endpointslice-controller.k8s.io"
 class EndpointSliceController:
     name = "endpoint-slice-controller"
     kind = SERVICE
+    concurrency = 5  # kube-controller-manager's default for it
 
     @property
     def watches(self) -> Mapping[Kind, Wakes]:

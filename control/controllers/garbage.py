@@ -62,6 +62,7 @@ class _Owners:
 class GarbageController:
     name = "garbage-collector-controller"
     kind = NAMESPACE  # of no meaning here: see above
+    concurrency = 20  # kube-controller-manager's --concurrent-gc-syncs
 
     @property
     def watches(self) -> Mapping[Kind, Wakes]:

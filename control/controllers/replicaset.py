@@ -1,18 +1,18 @@
 """ReplicaSets and ReplicationControllers: keep as many pods as wanted, made from one template.
 
 Seen are the pods that the set controls (`adoption`); only active ones count (`pods`). Too few: create; too many: delete
-the cheapest (`ranking`). Both stand behind a fence, the update of the set's own status, which carries the
-resourceVersion that was seen. The fence changes something: it announces the counts to come, and where the status says
-that already, the counts that are. So every round of creating or deleting moves the set's resourceVersion, and a
-decision on any older world fails at the fence, before it can create or delete a pod too many.
+the cheapest (`ranking`). Such a round begins with a fence, an update that changes nothing and fails on any but the set
+that was seen, and it ends with a status that does change: it announces the counts to come, or where the status says
+that already, the counts that were. So a finished round moves the set's resourceVersion, and a decision on any world
+before that fails at the fence, before it can create or delete a pod too many.
 
-Pod names come from the set's UID and resourceVersion: a repeat of the same decision makes up the same names, and no
-later decision does. If a round stops half-way, the next one sees what was created and makes up the rest.
+Pod names come from the set's UID and resourceVersion. While a round is under way, or was cut off, the version is still
+the same, and a decision on any of its worlds makes up the same names for what is missing; no later round does.
 
 The status counts what Kubernetes counts; a count of zero is absent except `replicas`. A set with minReadySeconds wakes
 when its next ready pod becomes available. A refused create is told by the event FailedCreate and the condition
-ReplicaFailure; while that stands, the fence does not announce, because a status that changes at every attempt would
-wake the set again at once and defeat the back-off. Nothing is created in a namespace that is being deleted.
+ReplicaFailure, written once: a status that changed at every attempt would wake the set at once and defeat the back-off.
+Nothing is created in a namespace that is being deleted.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from control.api.objects import (
 )
 from control.controllers.action import SETTLED, Action, Create, Delete, Emit, Outcome, Update
 from control.controllers.adoption import claim, orphans_wake, owner_reference
-from control.controllers.conditions import find, with_condition, without
+from control.controllers.conditions import with_condition, without
 from control.controllers.controller import Wakes
 from control.controllers.naming import fresh_names
 from control.controllers.pods import available_at, is_active, is_finished, is_ready
@@ -59,6 +59,7 @@ class ReplicaSetController:
     name: str = "replicaset-controller"
     kind: Kind = REPLICA_SET
     selector_of: Callable[[Object], Object] = lambda obj: spec_of(obj).get("selector") or {}
+    concurrency: int = 5  # kube-controller-manager's default for both kinds
 
     @property
     def watches(self) -> Mapping[Kind, Wakes]:
@@ -87,8 +88,7 @@ class ReplicaSetController:
         announced = status
         if missing > 0:
             deeds += self._creates(owner, missing, active, status, now)
-            if find(status.get("conditions") or (), "ReplicaFailure") is None:
-                announced = {**status, "replicas": len(active) + missing}
+            announced = {**status, "replicas": len(active) + missing}
         elif missing < 0:
             victims = to_delete(active, -missing, self._related(world, owner, active), now)
             deeds += [deed for pod in victims for deed in _delete(owner, pod)]
@@ -96,9 +96,11 @@ class ReplicaSetController:
             survivors = [pod for pod in active if name_of(pod) not in doomed]
             announced, _ = self._status(owner, survivors, terminating + len(victims), now)
         if deeds:
-            fence = status if announced == status_of(owner) else announced
-            deeds.insert(0, _with_status(self.kind, owner, fence))
-        elif status != status_of(owner):
+            deeds.insert(0, Update(self.kind, owner, "status"))
+        if missing:
+            last = status if announced == status_of(owner) else announced
+            deeds.append(_with_status(self.kind, _unversioned(owner), last))
+        elif not deeds and status != status_of(owner):
             deeds.append(_with_status(self.kind, owner, status))
         return Outcome(tuple(deeds), wake_at)
 
@@ -194,7 +196,7 @@ def _with_status(kind: Kind, owner: Object, status: Object) -> Update:
 
 
 def _unversioned(owner: Object) -> Object:
-    """For a status written after the fence has moved the resourceVersion; the UID still guards it."""
+    """For a status at the end of a round, of which the fence has checked the version; the UID still guards it."""
     metadata = {name: value for name, value in meta(owner).items() if name != "resourceVersion"}
     return {**owner, "metadata": metadata}
 

@@ -99,12 +99,10 @@ def evict(pod: Object, reason: str, message: str, now: datetime) -> tuple[Action
 
 
 def _timed(node: Object, now: datetime) -> Update:
-    taints = [
-        {**taint, "timeAdded": format_time(now)}
-        if taint.get("effect") == EFFECT and not taint.get("timeAdded")
-        else taint
-        for taint in taints_of(node)
-    ]
+    def timed(taint: Object) -> Object:
+        return {**taint, "timeAdded": format_time(now)} if taint.get("effect") == EFFECT else taint
+
+    taints = [taint if taint.get("timeAdded") else timed(taint) for taint in taints_of(node)]
     return Update(NODE, {**node, "spec": {**spec_of(node), "taints": taints}})
 
 

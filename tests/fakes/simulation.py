@@ -13,7 +13,17 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from control.api.kinds import POD, Kind
-from control.api.objects import Key, Object, copy_of, format_time, is_condition_true, is_deleting, key_of, spec_of, status_of
+from control.api.objects import (
+    Key,
+    Object,
+    copy_of,
+    format_time,
+    is_condition_true,
+    is_deleting,
+    key_of,
+    spec_of,
+    status_of,
+)
 from control.controllers.action import Action, Emit, Outcome
 from control.controllers.controller import Controller
 from tests.fakes.cluster import Cluster, Rejected, Stopped

@@ -26,7 +26,16 @@ from control.api.kinds import (
     REPLICA_SET,
     SERVICE,
 )
-from control.api.objects import Object, controller_of, is_controlled_by, is_deleting, name_of, spec_of, status_of, uid_of
+from control.api.objects import (
+    Object,
+    controller_of,
+    is_controlled_by,
+    is_deleting,
+    name_of,
+    spec_of,
+    status_of,
+    uid_of,
+)
 from control.controllers.action import Delete
 from control.controllers.deployment.rollout import Bounds
 from control.controllers.table import all_controllers

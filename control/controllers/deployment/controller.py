@@ -56,6 +56,7 @@ class Step:
 class DeploymentController:
     name = "deployment-controller"
     kind = DEPLOYMENT
+    concurrency = 5  # kube-controller-manager's default for it
 
     @property
     def watches(self) -> Mapping[Kind, Wakes]:
