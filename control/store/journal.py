@@ -20,8 +20,8 @@ import sys
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import closing
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from control.api.objects import Key
 from control.store.records import EventType, Place, Stored, StoreDamaged, StoreEvent
@@ -50,11 +50,16 @@ ORDER BY e.revision LIMIT ?
 """
 
 
-class Row(NamedTuple):
-    """One loaded write."""
+@dataclass(slots=True)
+class Loaded:
+    """What a file holds: the state by resource and key, and the newest events, those after `start`."""
 
-    place: Place
-    event: StoreEvent
+    compacted: int = 0
+    revision: int = 0
+    start: int = 0
+    state: dict[str, dict[Key, Stored]] = field(default_factory=dict)
+    last: dict[str, int] = field(default_factory=dict)  # each resource's last revision
+    events: list[tuple[Place, StoreEvent]] = field(default_factory=list)
 
 
 class Journal:
@@ -161,35 +166,48 @@ def create(path: Path) -> None:
     draft.rename(path)
 
 
-def load(path: Path | None) -> tuple[int, Iterator[Row]]:
-    """The compacted revision and every row in order, through a read-only connection. Raises StoreDamaged."""
+def load(path: Path | None, events_max: int) -> Loaded:
+    """Reads and checks everything through a read-only connection. Raises StoreDamaged or sqlite3.Error."""
+    loaded = Loaded()
     if path is None:
-        return 0, iter(())
+        return loaded
     with closing(_connect(path, "ro")) as db:
         compacted = db.execute("SELECT revision FROM mark WHERE name = 'compacted'").fetchone()
-    if compacted is None:
-        raise StoreDamaged("the mark of compaction is missing")
-    return compacted[0], _rows(path, compacted[0])
+        if compacted is None:
+            raise StoreDamaged("the mark of compaction is missing")
+        loaded.compacted = loaded.revision = loaded.start = compacted[0]
+        first = db.execute("SELECT revision FROM log ORDER BY revision DESC LIMIT 1 OFFSET ?", (events_max,)).fetchone()
+        if first is not None:
+            loaded.start = max(loaded.start, first[0])
+        _read_rows(db, loaded)
+    return loaded
 
 
-def _rows(path: Path, compacted: int) -> Iterator[Row]:
-    current: dict[Place, Stored] = {}
-    with closing(_connect(path, "ro")) as db:
-        for revision, code, resource, namespace, name, superseded, check, data in db.execute(
-            "SELECT revision, type, resource, namespace, name, previous, sum, data FROM log ORDER BY revision"
-        ):
-            place = Place(sys.intern(resource), sys.intern(namespace), name)
-            if zlib.crc32(data) != check or not 0 <= code < len(TYPES):
-                raise StoreDamaged(f"revision {revision} ({resource} {namespace}/{name}) does not match its checksum")
-            previous = current.get(place)
-            if revision > compacted and superseded != (previous.revision if previous else 0):
-                raise StoreDamaged(f"revision {superseded} of {resource} {namespace}/{name} is missing")
-            stored = Stored(Key(place.namespace, name), data, revision)
-            if TYPES[code] == "DELETED":
-                current.pop(place, None)
-            else:
-                current[place] = stored
-            yield Row(place, StoreEvent(TYPES[code], stored, previous, revision))
+def _read_rows(db: sqlite3.Connection, loaded: Loaded) -> None:
+    """Every row in order; this loop is what opening a store costs, so it makes nothing that it does not need."""
+    state, last, start, compacted = loaded.state, loaded.last, loaded.start, loaded.compacted
+    intern, crc32, deleted = sys.intern, zlib.crc32, _CODE["DELETED"]
+    revision = 0
+    for revision, code, resource, namespace, name, superseded, check, data in db.execute(
+        "SELECT revision, type, resource, namespace, name, previous, sum, data FROM log ORDER BY revision"
+    ):
+        if crc32(data) != check or not 0 <= code < len(TYPES):
+            raise StoreDamaged(f"revision {revision} ({resource} {namespace}/{name}) does not match its checksum")
+        key = Key(intern(namespace), name)
+        held = state.setdefault(resource, {})
+        previous = held.get(key)
+        if revision > compacted and superseded != (previous.revision if previous is not None else 0):
+            raise StoreDamaged(f"revision {superseded} of {resource} {namespace}/{name} is missing")
+        stored = Stored(key, data, revision)
+        if code == deleted:
+            held.pop(key, None)
+        else:
+            held[key] = stored
+        last[resource] = revision
+        if revision > start:
+            place = Place(resource, key.namespace, name)
+            loaded.events.append((place, StoreEvent(TYPES[code], stored, previous, revision)))
+    loaded.revision = max(revision, compacted)
 
 
 def _row(place: Place, event: StoreEvent) -> tuple[int, int, str, str, str, int, int, bytes]:

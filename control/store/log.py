@@ -40,6 +40,12 @@ class Shelves:
         shelf = self._shelves.get(resource)
         return shelf.in_order(namespace) if shelf else []
 
+    def fill(self, resource: str, objects: dict[Key, Stored]) -> None:
+        """Takes a whole resource over, as it was loaded."""
+        shelf = self._shelves[resource] = _Shelf()
+        shelf.objects = objects
+        shelf.keys = sorted(objects)
+
     def apply(self, place: Place, stored: Stored | None) -> None:
         """Makes `stored` what is there (None: nothing)."""
         shelf = self._shelves.get(place.resource)

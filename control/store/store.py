@@ -73,12 +73,16 @@ class Store:
         self._knobs = knobs
         self._shelves = Shelves()
         self._watchers = Watchers()
-        self.compacted_revision, rows = journals.load(path)
-        self.revision = max(FIRST_REVISION, self.compacted_revision)
-        self._window = Window(self.revision, knobs.window_events_max)
+        loaded = journals.load(path, knobs.window_events_max)
+        self.compacted_revision = loaded.compacted
+        self.revision = max(FIRST_REVISION, loaded.revision)
+        self._window = Window(max(FIRST_REVISION, loaded.start), knobs.window_events_max)
         self._floors: dict[str, int] = {}
-        for place, event in rows:
-            self._absorb(place, event)
+        for resource, objects in loaded.state.items():
+            self._shelves.fill(resource, objects)
+            self._watchers.saw(resource, loaded.last[resource])
+        for place, event in loaded.events:
+            self._window.append(place, event)
         self._drafts = Drafts(self._shelves, self.revision)
         self._journal = Journal(path, durability=knobs.durability)
         self._slot_began = clock()
@@ -253,9 +257,8 @@ class Store:
         """A committed write takes effect."""
         self._shelves.apply(place, None if event.type == "DELETED" else event.stored)
         self._watchers.saw(place.resource, event.revision)
-        if event.revision > self.compacted_revision:
-            self.revision = event.revision
-            self._window.append(place, event)
+        self.revision = event.revision
+        self._window.append(place, event)
 
     # Tending: compaction and checkpoints
 
