@@ -68,7 +68,10 @@ def apply(
     The result is the caller's own. Raises StatusError: 400 for what cannot be applied, 409 for conflicts.
     """
     shape = shape_of(schema)
-    _check(live, applied, shape)
+    try:
+        _check(live, applied, shape)
+    except RecursionError as error:
+        raise bad_request("error decoding patch: it is nested too deeply") from error
     work = _Apply(live, applied, shape, owner(manager, APPLY, "", subresource), format_time(now))
     try:
         try:

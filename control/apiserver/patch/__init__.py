@@ -34,9 +34,14 @@ _GO_TYPES = {list: "array", str: "string", int: "number", float: "number", bool:
 def apply_patch(content_type: str, current: Object, body: bytes, schema: Schema) -> Object:
     """`current` as changed by `body`; a new object that shares nothing with `current`. Raises StatusError."""
     try:
-        patch = orjson.loads(body)
+        return _apply(content_type, current, orjson.loads(body), schema)
     except orjson.JSONDecodeError as error:
         raise bad_request("invalid JSON patch") from error
+    except (RecursionError, orjson.JSONEncodeError) as error:
+        raise bad_request("invalid JSON patch: it is nested too deeply") from error
+
+
+def _apply(content_type: str, current: Object, patch: Any, schema: Schema) -> Object:
     if content_type == STRATEGIC_MERGE_PATCH:
         return _strategic(current, patch, schema)
     if content_type == MERGE_PATCH:
@@ -60,7 +65,7 @@ def _json(current: Object, patch: Any) -> Object:
         message = f"Request entity too large: The allowed maximum operations in a JSON patch {limit}"
         raise StatusError(413, "RequestEntityTooLarge", message)
     try:
-        return _object(json_patch.apply(orjson.loads(orjson.dumps(current)), operations))
+        return _own_object(json_patch.apply(orjson.loads(orjson.dumps(current)), operations))
     except json_patch.PatchError as error:
         raise _unprocessable() from error
 
@@ -82,15 +87,17 @@ def _unprocessable() -> StatusError:
 
 
 def _own_object(patched: Any) -> Object:
-    """`patched` without what it shares with its inputs: through JSON is the fastest deep copy there is."""
-    return _object(orjson.loads(orjson.dumps(patched)))
+    """`patched` without what it shares with its inputs: through JSON is the fastest deep copy there is.
 
-
-def _object(patched: Any) -> Object:
+    The encoder refuses what is nested more than 254 deep, here and not where the object is stored.
+    """
+    text = orjson.dumps(patched)
     if isinstance(patched, dict):
-        return patched
-    text = orjson.dumps(patched).decode()
-    message = f"Invalid value: {orjson.dumps(text).decode()}: cannot unmarshal {_go_type(patched)} into an object"
+        own: Object = orjson.loads(text)
+        return own
+    message = (
+        f"Invalid value: {orjson.dumps(text.decode()).decode()}: cannot unmarshal {_go_type(patched)} into an object"
+    )
     details: Object = {"causes": [{"reason": "FieldValueInvalid", "message": message, "field": "patch"}]}
     raise StatusError(422, "Invalid", f' "" is invalid: patch: {message}', details)
 

@@ -139,7 +139,8 @@ def _delete_from(original: dict[str, Any], field: str, values: Any) -> None:
     elif isinstance(values, list) and isinstance(original.get(field), list):
         if _element_type(original[field], values) is dict:
             raise PatchFormatError("invalid patch format of primitive list")
-        original[field] = [value for value in original[field] if value not in values]
+        gone = {_identity(value, "") for value in values}
+        original[field] = [value for value in original[field] if _identity(value, "") not in gone]
 
 
 def _order_elements(original: dict[str, Any], patch: dict[str, Any], schema: Schema | None) -> None:
@@ -190,8 +191,7 @@ def _merge_list(original: list[Any], patch: list[Any], schema: Schema | None) ->
     if not original and not patch:
         return original
     if _element_type(original, patch) is not dict:
-        both = original + [item for item in patch if item not in original]
-        return _arranged(_distinct(both), patch, original, "")
+        return _arranged(_distinct(original + patch), patch, original, "")
     if not schema.merge_key:
         raise PatchFormatError(f"cannot merge lists without merge key for {schema.name or schema.type}")
     kept, changes = _obey_item_directives(original, patch, schema.merge_key)

@@ -6,13 +6,14 @@ import copy
 import json
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control.api.schema import schema_of
 from control.api.status import StatusError
-from control.apiserver.patch import MERGE_PATCH, apply_patch, merge_patch
+from control.apiserver.patch import CONTENT_TYPES, JSON_PATCH, MERGE_PATCH, apply_patch, merge_patch
 
 SCHEMA = schema_of("io.k8s.api.core.v1.ConfigMap")
 
@@ -94,3 +95,13 @@ def test_a_list_is_no_object() -> None:
     with pytest.raises(StatusError) as failed:
         apply_patch(MERGE_PATCH, {}, json.dumps([1]).encode(), SCHEMA)
     assert (failed.value.code, failed.value.reason) == (422, "Invalid")
+
+
+@pytest.mark.parametrize("depth", [300, 1000, 5000])
+@pytest.mark.parametrize("media", CONTENT_TYPES)
+def test_no_depth_of_nesting_is_an_error_of_the_server(depth: int, media: str) -> None:
+    nested = b'{"a":' * depth + b"1" + b"}" * depth
+    body = b'[{"op":"add","path":"/a","value":' + nested + b"}]" if media == JSON_PATCH else nested
+    with pytest.raises(StatusError) as failed:
+        apply_patch(media, orjson.loads(b'{"a":' * 200 + b"1" + b"}" * 200), body, SCHEMA)
+    assert failed.value.code == 400
