@@ -26,7 +26,7 @@ from control.api.objects import (
 )
 from control.controllers.action import Action, Emit, Outcome
 from control.controllers.controller import Controller
-from tests.fakes.cluster import Cluster, Rejected, Stopped
+from tests.fakes.tiny_api import Cluster, Rejected, Stopped
 
 Choose = Callable[[Sequence[Any]], Any]
 """Picks one of several possibilities."""

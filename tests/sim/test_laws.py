@@ -1,4 +1,4 @@
-"""The three laws of house rule 5 over every controller at once: they settle, ignore order, and are safe on a stale world.
+"""The three laws of house rule 5 over every controller: they settle, ignore order, and are safe on a stale world.
 
 One cluster with everything that the controllers have to do with is played by all of them, in orders that hypothesis
 chooses, with users who change things in the middle, while reconciles may see worlds that are many changes old.
@@ -40,9 +40,9 @@ from control.controllers.action import Delete
 from control.controllers.deployment.rollout import Bounds
 from control.controllers.table import all_controllers
 from control.mirror.world import World
-from tests.fakes.cluster import Cluster
 from tests.fakes.objects import budget, deployment, namespace, node, pod, replica_set, service, template
 from tests.fakes.simulation import Simulation, is_counted
+from tests.fakes.tiny_api import Cluster
 
 LAW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -191,7 +191,7 @@ def test_they_are_safe_on_a_stale_world(changes: list[str], replicas: int, seed:
 @LAW
 @given(scenarios, st.integers(0, 2**32))
 def test_nothing_is_deleted_that_should_live(changes: list[str], seed: int) -> None:
-    """On any stale world: what stands beside the Deployment is never touched, and no controlled pod dies for nothing."""
+    """On any stale world: what stands beside the Deployment is not touched, and no controlled pod dies for nothing."""
     cluster = new_cluster()
     stranger = cluster.add(pod("stranger", labels={"app": "other"}, node="n2", ip="127.244.9.9", ready=True))
     cluster.add(replica_set("other", 0, selector={"matchLabels": {"app": "unrelated"}}))

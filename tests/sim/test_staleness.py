@@ -13,9 +13,9 @@ from control.api.objects import Object, name_of, spec_of, status_of
 from control.controllers.deployment.controller import DeploymentController
 from control.controllers.deployment.rollout import Bounds
 from control.controllers.replicaset import ReplicaSetController, replication_controller
-from tests.fakes.cluster import Cluster, service_account_exists
 from tests.fakes.objects import deployment, namespace, replica_set, template
 from tests.fakes.simulation import Simulation, is_counted
+from tests.fakes.tiny_api import Cluster, service_account_exists
 
 LAW = settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
