@@ -43,8 +43,8 @@ class Attempts:
     """The request's half of a client connection's exchanges. Fields after `state` belong to the exchange under way."""
 
     __slots__ = ("_complete", "_head", "_head_of", "_sent", "_tried", "_waits_in", "backend", "began", "bytes_in",
-                 "bytes_out", "client", "connect_s", "edge", "endpoint", "exchanges", "first_byte_s", "listener",
-                 "phase", "proxy", "request", "resolve", "route", "spec", "state", "status", "tries",
+                 "bytes_out", "client", "connect_s", "edge", "endpoint", "ends_by_close", "exchanges",
+                 "first_byte_s", "listener", "phase", "proxy", "request", "resolve", "route", "spec", "state", "status", "tries",
                  "upstream")  # fmt: skip
 
     def __init__(self, proxy: HttpProxy, client: Downstream, edge: Edge, listener: str, resolve: Resolve) -> None:
@@ -74,6 +74,7 @@ class Attempts:
         self.tries = self.status = self.bytes_in = self.bytes_out = 0
         self.first_byte_s = self.connect_s = -1.0
         self.phase = self.route = ""
+        self.ends_by_close = False
 
     # the client's side
 

@@ -6,15 +6,13 @@ or listed Content-Length, any transfer coding but one `chunked`, bare CR or LF, 
 two Host fields. For responses one combination is allowed because origins do send it and the RFC says who wins
 (Transfer-Encoding over Content-Length); that connection is not used again.
 
-The parsers take exactly one head, from its first octet to the empty line's CRLF; `head_end` finds it in a stream.
-`Heads` remembers the values of equal short heads: a client repeats its head on every request, a server within a
-second (Date), and a dict look-up costs a tenth of a parse. It is bounded and holds only results of a pure function.
+The parsers take exactly one head, from its first octet to the empty line's CRLF; `head_end` finds it in a stream. What
+is remembered of heads seen before is `heads`'s concern.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Final, Generic, TypeVar
+from typing import Final
 
 from dataplane.l7.events import Framing, Refusal, Request, Response
 from dataplane.l7.fields import FORWARDING, Field, parse_fields, specials
@@ -34,30 +32,6 @@ from dataplane.l7.limits import Limits
 
 IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE", b"PROPFIND"))
 """RFC 9110 9.2.2, and PROPFIND of RFC 4918. nginx's list is the reverse: all but POST, LOCK and PATCH."""
-
-T = TypeVar("T", Request, Response)
-MEMO_HEAD_MAX: Final = 2048
-MEMO_SIZE: Final = 1024  # at most 2 MiB of heads
-
-
-class Heads(Generic[T]):
-    """A bounded memory of parsed heads; emptied when full, which is cheaper than to know what was used last."""
-
-    __slots__ = ("_parse", "known")
-
-    def __init__(self, parse: Callable[[bytes], T]) -> None:
-        self._parse: Callable[[bytes], T] = parse
-        self.known: dict[bytes, T] = {}
-
-    def parse(self, head: bytes) -> T:
-        found = self.known.get(head)
-        if found is None:
-            found = self._parse(head)
-            if len(head) <= MEMO_HEAD_MAX:
-                if len(self.known) >= MEMO_SIZE:
-                    self.known.clear()
-                self.known[head] = found
-        return found
 
 
 def head_end(data: bytes, seen: int, limits: Limits, *, is_request: bool) -> int:
@@ -96,14 +70,16 @@ def parse_request(head: bytes, limits: Limits) -> Request:
     request = Request()
     request.method, request.minor = method, 0 if digit == b"0" else 1
     request.is_head, request.idempotent = method == b"HEAD", method in IDEMPOTENT
-    request.fields = tuple((field.name, field.value) for field in fields)
+    request.fields = fields
     _where(request, target, special.get(b"host", []))
     request.body, request.length = _request_framing(special, request.minor)
     if limits.body_max and request.length > limits.body_max:
         raise Refusal(413, f"the body is longer than {limits.body_max} bytes")
     _wishes(request, special)
     request.line = b"%b %b HTTP/1.1\r\n" % (method, request.target)
-    request.forwarded = tuple((field.lower, field.value) for field in fields if field.role in FORWARDING)
+    request.forwarded = ()
+    if not FORWARDING.isdisjoint(special):
+        request.forwarded = tuple((field.lower, field.value) for field in fields if field.role in FORWARDING)
     request.kept = _kept(request, fields, special)
     request.tail = request_tail(request)
     return request
@@ -165,20 +141,13 @@ def _wishes(request: Request, special: dict[bytes, list[bytes]]) -> None:
     options = _options(special)
     if request.minor:
         request.keep_alive = b"close" not in options
+        request.trailers = _lists(special, b"te", b"trailers")
+        request.continues = _lists(special, b"expect", b"100-continue")
     else:
         request.keep_alive = b"keep-alive" in options and b"close" not in options
-    request.trailers = bool(request.minor) and any(b"trailers" in tokens(value) for value in special.get(b"te", ()))
-    request.continues = bool(request.minor) and any(
-        b"100-continue" in tokens(value) for value in special.get(b"expect", ())
-    )
-    wanted = b", ".join(
-        part.strip(b" \t")
-        for value in special.get(b"upgrade", ())
-        for part in value.split(b",")
-        if part.strip(b" \t") and not part.strip(b" \t").lower().startswith(b"h2c")
-    )
+        request.trailers = request.continues = False
     may = request.minor and b"upgrade" in options and request.method == b"GET" and request.body == "none"
-    request.upgrade = wanted if may else b""
+    request.upgrade = _upgrade(special[b"upgrade"]) if may and b"upgrade" in special else b""
     request.local_status = 0
     if request.method == b"OPTIONS" and b"max-forwards" in special:
         hops = number(special[b"max-forwards"][0]) if len(special[b"max-forwards"]) == 1 else None
@@ -187,11 +156,25 @@ def _wishes(request: Request, special: dict[bytes, list[bytes]]) -> None:
         request.local_status = 200 if hops == 0 else 0
 
 
+def _lists(special: dict[bytes, list[bytes]], name: bytes, token: bytes) -> bool:
+    """Whether the list field `name` has this element."""
+    return name in special and any(token in tokens(value) for value in special[name])
+
+
+def _upgrade(values: list[bytes]) -> bytes:
+    """The protocols asked for, without h2c: HTTP/2 would run through us unseen (request smuggling)."""
+    protocols = [part.strip(b" \t") for value in values for part in value.split(b",")]
+    return b", ".join([name for name in protocols if name and not name.lower().startswith(b"h2c")])
+
+
+_NO_OPTIONS: Final[frozenset[bytes]] = frozenset()
+
+
 def _options(special: dict[bytes, list[bytes]]) -> frozenset[bytes]:
     """The connection options, in lower case."""
     values = special.get(b"connection")
     if values is None:
-        return frozenset()
+        return _NO_OPTIONS
     return frozenset(token for value in values for token in tokens(value))
 
 
@@ -223,7 +206,7 @@ def parse_response(head: bytes, limits: Limits) -> Response:
     special = specials(fields)
     response = Response()
     response.status, response.reason, response.minor = int(status), reason or b"", 0 if digit == b"0" else 1
-    response.fields = tuple((field.name, field.value) for field in fields)
+    response.fields = fields
     options = _options(special)
     response.keep_alive = b"close" not in options and (bool(response.minor) or b"keep-alive" in options)
     _response_framing(response, special)

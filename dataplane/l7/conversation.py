@@ -36,17 +36,13 @@ CHUNKED_LINE: Final = b"Transfer-Encoding: chunked\r\n"
 class Conversation(Attempts):
     """The exchanges of one client connection. `ends_by_close`: the client sees the answer's end by our closing."""
 
-    __slots__ = ("_chunks", "_is_last", "ends_by_close")
+    __slots__ = ("_chunks", "_is_last")
 
     _chunks: bool
     _is_last: bool
 
     def __repr__(self) -> str:
         return f"<Conversation {self.state}, {self.exchanges} exchanges, now {self.request!r} to {self.endpoint!r}>"
-
-    def begin(self, request: Request, *, complete: bool) -> None:
-        self.ends_by_close = False
-        super().begin(request, complete=complete)
 
     # the endpoint's answer
 

@@ -93,7 +93,8 @@ class Downstream(asyncio.Protocol):
         self._lingered = 0
 
     def __repr__(self) -> str:
-        return f"<Downstream {self.talk!r}, {len(self._held)} bytes held, paused for {self._pauses or 'nothing'}>"
+        talk = getattr(self, "talk", "closed")
+        return f"<Downstream {talk!r}, {len(self._held)} bytes held, paused for {self._pauses or 'nothing'}>"
 
     # the event loop's calls
 
@@ -137,6 +138,7 @@ class Downstream(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         self.talk.client_lost()
         self.proxy.client_left(self)
+        del self.talk  # they hold each other, and memory should go with the connection and not with the collector
         self.deadline = NEVER
 
     def pause_writing(self) -> None:

@@ -11,7 +11,10 @@ carries the status code that RFC 9110 or 9112 asks for (a response's is always 5
 
 from __future__ import annotations
 
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
+
+if TYPE_CHECKING:
+    from dataplane.l7.fields import Field
 
 Framing = Literal["none", "length", "chunked", "close"]
 """Where a body ends: there is none, after `length` bytes, at the last chunk, or when the sender closes."""
@@ -57,7 +60,7 @@ class Request:
     method: bytes
     target: bytes  # as it goes upstream: origin-form or "*"
     minor: int  # 1 for HTTP/1.1 (and 1.2 to 1.9), 0 for HTTP/1.0
-    fields: Fields
+    fields: list[Field]  # all of them, as they came
     host: bytes  # authority for routing: the URI's, else the Host field's; b"" for HTTP/1.0 without one
     path: bytes  # target without its query, undecoded; b"/" for "*"
     body: Framing  # none, length or chunked
@@ -73,6 +76,28 @@ class Request:
     kept: bytes  # field lines that go upstream, each with its CRLF
     forwarded: Fields  # names in lower case: the client's own Forwarded, X-Forwarded-* and X-Real-IP
     tail: bytes  # our own hop-by-hop and framing lines that go upstream
+
+    def to(self, line: bytes, target: bytes) -> Request:
+        """The same head with another target in origin-form and its request line: nothing else depends on these."""
+        other = Request()
+        other.body, other.length = self.body, self.length
+        other.continues = self.continues
+        other.fields = self.fields
+        other.forwarded = self.forwarded
+        other.host = self.host
+        other.idempotent = self.idempotent
+        other.is_head = self.is_head
+        other.keep_alive = self.keep_alive
+        other.kept, other.tail = self.kept, self.tail
+        other.line = line
+        other.local_status = self.local_status
+        other.method = self.method
+        other.minor = self.minor
+        other.path = target.partition(b"?")[0]
+        other.target = target
+        other.trailers = self.trailers
+        other.upgrade = self.upgrade
+        return other
 
     def __repr__(self) -> str:
         return f"<{self.method!r} {self.target!r} HTTP/1.{self.minor} body={self.body}>"
@@ -98,7 +123,7 @@ class Response:
     status: int
     reason: bytes
     minor: int
-    fields: Fields
+    fields: list[Field]  # all of them, as they came
     body: Framing  # as if the request was not HEAD
     length: int
     keep_alive: bool  # the origin lets the connection persist

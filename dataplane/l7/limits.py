@@ -30,8 +30,9 @@ class Limits:
     held_max: int = 64 * 1024
     """Bytes of a client held back (pipelined requests, body before an upstream is there) before it is not read."""
 
-    connections_max: int = 16384
-    """Client connections of one worker; ingress-nginx's max-worker-connections default. Beyond it: 503 and close."""
+    connections_max: int = 65_536
+    """Client connections of one worker. The worker's listeners stop accepting at the same number; whoever gets
+    past them is answered 503 and closed."""
 
     header_timeout_s: float = 60.0
     """nginx's client_header_timeout: a whole head must have arrived, counted from the connection or its first byte."""

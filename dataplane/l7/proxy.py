@@ -24,11 +24,10 @@ from email.utils import formatdate
 from functools import partial
 from typing import Any
 
-from dataplane.l7.codec import Heads, parse_request, parse_response
 from dataplane.l7.deadlines import Wheel
 from dataplane.l7.downstream import Downstream, Site
-from dataplane.l7.events import Request, Response
 from dataplane.l7.headers import Forwarding
+from dataplane.l7.heads import RequestHeads, ResponseHeads
 from dataplane.l7.limits import Limits
 from dataplane.l7.presence import is_gone
 from dataplane.l7.upgrade import Tunnel
@@ -61,8 +60,8 @@ class HttpProxy:
         self.limits = limits = limits or Limits()
         self.clock = clock
         self.is_gone = is_gone
-        self.requests: Heads[Request] = Heads(partial(parse_request, limits=limits))
-        self.responses: Heads[Response] = Heads(partial(parse_response, limits=limits))
+        self.requests = RequestHeads(limits)
+        self.responses = ResponseHeads(limits)
         self.clients: set[Downstream] = set()
         self.half_closed: set[Downstream] = set()
         self.upstreams: set[Upstream] = set()
