@@ -39,6 +39,7 @@ SHELLS = (
     "control/kubelet/probe_*.py",
     "control/kubelet/mounts.py",
     "control/kubelet/runner.py",
+    "control/kubelet/sandbox.py",
     "control/kubelet/starter.py",
     "control/kubelet/ward.py",
     "control/kubelet/writer.py",

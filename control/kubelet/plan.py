@@ -28,7 +28,7 @@ from typing import Any
 
 from control.api.objects import Object, is_deleting, meta, spec_of, status_of
 from control.kubelet.knobs import Knobs
-from control.kubelet.record import ContainerRecord, PodRecord, Waiting, containers_of, definition_of
+from control.kubelet.record import ContainerRecord, PodRecord, Waiting, containers_of, definition_of, pod_text
 from control.kubelet.restart import spoken, wait_until
 
 ERR_IMAGE_PULL_SHOWN_S = 1.0  # before ErrImagePull becomes ImagePullBackOff (kubelet: until its next sync)
@@ -243,7 +243,7 @@ class _Draft:
             message = f"Container {name} failed {container.unhealthy} probe{suffix}"
             self.stop_only(container, message, self.grace_s(spec, container.unhealthy))
         elif container.post_start == "failed":
-            self.stop_only(container, f"FailedPostStartHook: container {name} is killed", self.grace_s(spec))
+            self.stop_only(container, "FailedPostStartHook", self.grace_s(spec))
 
     def stop_only(self, container: ContainerRecord, message: str, grace_s: float) -> None:
         """Stops one container of a pod that goes on: no turns to wait for, the policy decides what follows."""
@@ -323,8 +323,3 @@ def has_started(container: ContainerRecord, spec: Mapping[str, Any]) -> bool:
     if spec.get("startupProbe"):
         return container.probe_started is True
     return container.post_start == "done" or not (spec.get("lifecycle") or {}).get("postStart")
-
-
-def pod_text(record: PodRecord) -> str:
-    """A pod as kubelet's messages name it."""
-    return f"{record.name}_{record.namespace}({record.uid})"

@@ -133,7 +133,7 @@ async def _get(url: str, headers: Sequence[Header], agent: str) -> tuple[int, st
     answer: asyncio.Future[bytes] = loop.create_future()
     request = "\r\n".join(lines).encode("latin-1", "replace")
     context = insecure_context() if parts.scheme == "https" else None
-    transport, _ = await loop.create_connection(lambda: _Look(request, answer), parts.hostname, port, ssl=context)
+    transport, _ = await loop.create_connection(lambda: _Look(request, answer), parts.hostname or "", port, ssl=context)
     try:
         head = await answer
     finally:

@@ -168,6 +168,11 @@ class PodRecord:
         return f"<{self.namespace}/{self.name} {', '.join(parts)}>"
 
 
+def pod_text(record: PodRecord) -> str:
+    """A pod as kubelet's messages name it."""
+    return f"{record.name}_{record.namespace}({record.uid})"
+
+
 def container_id_of(process_id: str) -> str:
     """A container's id as runtimes make them: 64 hex digits, the same after an adoption."""
     return hashlib.sha256(process_id.encode()).hexdigest()

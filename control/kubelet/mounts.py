@@ -1,0 +1,142 @@
+"""Puts a pod's volumes and directories on disk, and takes them away again.
+
+A volume is a directory of the pod; a container finds it through a link at `<container's directory>/<mountPath>`.
+Content that came from the API is written so that a reader sees a file whole or not at all (write beside, then
+rename), and files whose keys are gone are removed. Links and files never leave the pod's directory: paths from specs
+are taken below it, `..` is refused.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from control.kubelet.launch import Folders
+from control.kubelet.volumes import Volume
+
+TERMINATION_MESSAGE_MAX = 4096
+LOG_TAIL_MAX = 2048
+
+
+class BadPath(Exception):
+    """A path of a spec that leaves the pod's directory."""
+
+
+def below(folder: Path, path: str) -> Path:
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts:
+        raise BadPath(f"{path!r} leaves the container's directory")
+    return folder.joinpath(*parts)
+
+
+def write_volumes(volumes: Iterable[Volume], folders: Folders) -> None:
+    for volume in volumes:
+        folder = Path(folders.volume(volume.name))
+        folder.mkdir(parents=True, exist_ok=True)
+        if not volume.keeps:
+            write_files(volume, folder)
+
+
+def write_files(volume: Volume, folder: Path) -> None:
+    wanted = {below(folder, path): file for path, file in volume.files.items()}
+    for path, file in wanted.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_file() and path.read_bytes() == file.content and path.stat().st_mode & 0o777 == file.mode:
+            continue
+        fresh = path.with_name(f".{path.name}.new")
+        fresh.write_bytes(file.content)
+        fresh.chmod(file.mode)
+        fresh.replace(path)
+    for path in folder.rglob("*"):
+        if path.is_file() and path not in wanted:
+            path.unlink()
+
+
+def make_root(container: Mapping[str, Any], folders: Folders, cwd: str) -> None:
+    """The container's directory with its volumes linked in; an earlier attempt's files are left as they are."""
+    root = Path(folders.root(container["name"]))
+    root.mkdir(parents=True, exist_ok=True)
+    for mount in container.get("volumeMounts") or ():
+        link = below(root, str(mount.get("mountPath", "")))
+        target = below(Path(folders.volume(mount["name"])), mount.get("subPath") or "")
+        if mount.get("subPath") and not target.exists():
+            target.mkdir(parents=True)
+        if link.is_symlink():
+            link.unlink()
+        elif link.is_dir() and link != root:
+            shutil.rmtree(link)
+        if link == root:
+            raise BadPath(f"volume {mount['name']} cannot be mounted at {mount.get('mountPath')!r}")
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target)
+    if cwd.startswith(f"{root}/"):
+        Path(cwd).mkdir(parents=True, exist_ok=True)
+    termination_path(container, root).parent.mkdir(parents=True, exist_ok=True)
+    termination_path(container, root).unlink(missing_ok=True)
+
+
+def termination_path(container: Mapping[str, Any], root: Path) -> Path:
+    return below(root, container.get("terminationMessagePath") or "/dev/termination-log")
+
+
+def tail_of(log_path: str, size: int = LOG_TAIL_MAX) -> str:
+    """The last words of a log, without CRI stamps."""
+    try:
+        with open(log_path, "rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - 2 * size))
+            lines = file.read().splitlines()
+    except OSError:
+        return ""
+    texts = [line.split(b" ", 3)[3] for line in lines if line.count(b" ") >= 3]
+    return b"\n".join(texts)[-size:].decode("utf-8", "replace")
+
+
+def termination_message(container: Mapping[str, Any], folders: Folders, log_path: str, *, failed: bool) -> str:
+    """What the container left at its terminationMessagePath, or the end of its log if it asked for that."""
+    try:
+        path = termination_path(container, Path(folders.root(container["name"])))
+        text = path.read_bytes()[:TERMINATION_MESSAGE_MAX].decode("utf-8", "replace")
+    except (OSError, BadPath):
+        text = ""
+    if not text and failed and container.get("terminationMessagePolicy") == "FallbackToLogsOnError":
+        text = "\n".join(tail_of(log_path).splitlines()[-80:])
+    return text
+
+
+def remove_log(path: str) -> None:
+    """A log with its rotated parts."""
+    folder, name = os.path.split(path)
+    if os.path.isdir(folder):
+        for entry in os.listdir(folder):
+            if entry == name or entry.startswith(f"{name}."):
+                Path(folder, entry).unlink(missing_ok=True)
+
+
+def remove_pod(folders: Folders) -> None:
+    shutil.rmtree(folders.pod, ignore_errors=True)
+    shutil.rmtree(folders.logs, ignore_errors=True)
+
+
+def socket_inodes(pid: int) -> set[str]:
+    """The sockets that a process and its children hold; empty where /proc may not be read."""
+    found: set[str] = set()
+    pending = [pid]
+    while pending and len(found) < 4096:
+        one = pending.pop()
+        try:
+            for entry in os.listdir(f"/proc/{one}/fd"):
+                target = os.readlink(f"/proc/{one}/fd/{entry}")
+                if target.startswith("socket:["):
+                    found.add(target[8:-1])
+            pending += map(int, Path(f"/proc/{one}/task/{one}/children").read_text().split())
+        except OSError:
+            continue
+    return found
+
+
+def listening_tables() -> list[str]:
+    """/proc/net/tcp and tcp6, as text."""
+    return [Path(path).read_text() for path in ("/proc/net/tcp", "/proc/net/tcp6") if os.path.exists(path)]

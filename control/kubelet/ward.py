@@ -1,0 +1,111 @@
+"""What all pods of the node process share: the API, the supervisor, the mirror, events, limits, the clock.
+
+A `Ward` decides nothing. It exists so that a pod's runner has one place to reach the world through, and tests one
+place to put fakes.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import random
+from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from control.api.kinds import Kind
+from control.api.objects import Object, spec_of
+from control.api.status import StatusError
+from control.kubelet.downward import Place
+from control.kubelet.events import EventType, reference
+from control.kubelet.hooks import Handlers
+from control.kubelet.images.table import ImageTable
+from control.kubelet.knobs import Knobs
+from control.kubelet.launch import Folders, folders_of
+from control.kubelet.nodes import Machine, NodeIdentity, capacity
+from control.kubelet.process import ProcessHost
+from control.kubelet.recorder import Recorder
+from control.mirror.client import Client
+from control.mirror.mirror import Mirror
+from control.mirror.world import World
+
+logger = logging.getLogger(__name__)
+
+
+class Network(Protocol):
+    """Gives pods their addresses (`network.loopback.Loopback`)."""
+
+    def allocate(self, node: str, uid: str) -> str: ...
+
+    def claim(self, node: str, uid: str, address: str) -> bool: ...
+
+    def release(self, node: str, uid: str) -> None: ...
+
+
+@dataclass(slots=True)
+class Ward:
+    client: Client
+    host: ProcessHost
+    mirror: Mirror
+    recorder: Recorder
+    network: Network
+    images: ImageTable
+    knobs: Knobs
+    clock: Callable[[], datetime]
+    rng: random.Random
+    nodes: Mapping[str, NodeIdentity]
+    machine: Machine
+    data_dir: str
+    handlers: Handlers
+    start_limit: asyncio.Semaphore
+    probe_limit: asyncio.Semaphore
+    variables: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
+    tasks: set[asyncio.Task[Any]] = field(default_factory=set)
+    on_finished: Callable[[str], None] = lambda uid: None
+
+    @property
+    def world(self) -> World:
+        return self.mirror.world
+
+    def now(self) -> float:
+        return self.clock().timestamp()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that is kept until it ends, and whose failure is logged rather than lost."""
+        task = asyncio.get_running_loop().create_task(work)
+        self.tasks.add(task)
+        task.add_done_callback(self._done)
+        return task
+
+    def _done(self, task: asyncio.Task[Any]) -> None:
+        self.tasks.discard(task)
+        if not task.cancelled() and task.exception() is not None:
+            logger.error("kubelet task failed", exc_info=task.exception())
+
+    def place(self, pod: Object, pod_ip: str) -> Place:
+        node = self.nodes.get(str(spec_of(pod).get("nodeName") or ""))
+        return Place(node.ip if node else "", pod_ip, capacity(self.machine, self.knobs.pods_max))
+
+    def folders(self, namespace: str, name: str, uid: str) -> Folders:
+        return folders_of(self.data_dir, namespace, name, uid)
+
+    def say(self, pod: Object, type_: EventType, reason: str, message: str, container: str = "") -> None:
+        """An event about a pod, or about one of its containers."""
+        path = ""
+        if container:
+            spec = spec_of(pod)
+            is_init = any(item["name"] == container for item in spec.get("initContainers") or ())
+            path = f"spec.{'initContainers' if is_init else 'containers'}{{{container}}}"
+        about = reference({**pod, "apiVersion": "v1", "kind": "Pod"}, path)
+        self.recorder.say(about, type_, reason, message, str(spec_of(pod).get("nodeName") or ""))
+
+    async def look_for(self, kind: Kind, namespace: str, name: str) -> bool:
+        """Asks the API for an object that the mirror does not show (yet); says whether the mirror has it now."""
+        try:
+            found = await self.client.get(kind, namespace, name)
+        except (StatusError, ConnectionError):
+            return False
+        self.mirror.observe(kind, found)
+        return self.world.get(kind, namespace, name) is not None
