@@ -54,6 +54,7 @@ def test_a_created_deployment_is_owned_as_a_real_server_says_it() -> None:
                             ".": {},
                             "f:name": {},
                             "f:image": {},
+                            "f:resources": {},
                             "f:ports": {".": {}, port: {".": {}, "f:containerPort": {}}},
                         }
                     },
@@ -63,6 +64,27 @@ def test_a_created_deployment_is_owned_as_a_real_server_says_it() -> None:
         },
     }
     assert change.removed == change.modified == {}
+
+
+def test_what_is_always_there_has_no_creator_unless_its_parent_has_one() -> None:
+    template = {"template": {"metadata": {"labels": {"a": "1"}}}}
+    labels = {".": {}, "f:a": {}}
+    by_value = compare({"spec": {}}, {"spec": template}, DEPLOYMENT).added
+    assert by_value == {"f:spec": {"f:template": {"f:metadata": {"f:labels": labels}}}}
+    controller = shape_of(schema_of("io.k8s.api.core.v1.ReplicationController"))
+    by_pointer = compare({"spec": {}}, {"spec": template}, controller).added
+    assert by_pointer == {"f:spec": {"f:template": {".": {}, "f:metadata": {".": {}, "f:labels": labels}}}}
+    limits = {"limits": {"cpu": "1"}}
+    container = 'k:{"name":"c"}'
+    known = compare(
+        {"spec": {"containers": [{"name": "c"}]}}, {"spec": {"containers": [{"name": "c", "resources": limits}]}}, POD
+    )
+    assert known.added["f:spec"]["f:containers"][container] == {"f:resources": {"f:limits": {".": {}, "f:cpu": {}}}}
+    new = compare({"spec": {}}, {"spec": {"containers": [{"name": "c", "resources": limits}]}}, POD)
+    assert new.added["f:spec"]["f:containers"][container]["f:resources"] == {
+        ".": {},
+        "f:limits": {".": {}, "f:cpu": {}},
+    }
 
 
 def test_an_applied_deployment_claims_its_leaves_and_items() -> None:
