@@ -21,6 +21,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import cast
 
+import orjson
+
 from dataplane.metrics import names
 from dataplane.metrics.registry import Registry
 from dataplane.snapshot.codec import ContractError, Decoder, decode_json, encode
@@ -151,18 +153,18 @@ class Applier:
 def updates_in(path: Path) -> Iterator[Update]:
     """The updates of a file: one JSON message, or one a line; ContractError says which line is wrong."""
     text = path.read_bytes()
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
     try:
-        messages = [decode_json(text)]
-    except ContractError as whole:
-        lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-        if len(lines) < 2:
-            raise
-        messages = []
-        for number, line in lines:
-            try:
-                messages.append(decode_json(line))
-            except ContractError as error:
-                raise ContractError(f"{path}: line {number}: {error}") from whole
+        orjson.loads(text)
+        lines = [(1, text)]
+    except orjson.JSONDecodeError:
+        pass  # then it is one message a line
+    messages = []
+    for number, line in lines or [(1, b"")]:
+        try:
+            messages.append(decode_json(line))
+        except ContractError as error:
+            raise ContractError(f"{path}: line {number}: {error}") from None
     for message in messages:
         if not isinstance(message, Update):
             raise ContractError(f"{path}: holds a {type(message).__name__}, updates belong there")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from dataclasses import dataclass
+from itertools import pairwise
 
 import pytest
 
@@ -59,7 +60,7 @@ def test_random_forgets_what_it_picked_before() -> None:
     candidates = tuple(Candidate() for _ in range(4))
     chosen, picks = RandomChoice(source().random), 8_000
     picked = [chosen.pick(candidates) for _ in range(picks)]
-    repeats = sum(one is other for one, other in zip(picked, picked[1:], strict=False))
+    repeats = sum(one is other for one, other in pairwise(picked))
     assert abs(repeats - picks / 4) < 5 * (picks / 4 * 3 / 4) ** 0.5
 
 

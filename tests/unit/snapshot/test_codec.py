@@ -44,7 +44,8 @@ def body(upsert: object) -> bytes:
 
 
 ENDPOINT = {
-    "backend": "app", "id": "a", "address": "127.0.0.1", "port": 80, "ready": True, "serving": True, "terminating": False
+    "backend": "app", "id": "a", "address": "127.0.0.1", "port": 80,
+    "ready": True, "serving": True, "terminating": False,
 }  # fmt: skip
 
 

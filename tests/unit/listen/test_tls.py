@@ -1,0 +1,139 @@
+"""Certificates by name, in real handshakes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator
+
+import pytest
+from cryptography import x509
+
+from dataplane.listen.accept import Acceptor, Gate, Service
+from dataplane.listen.sockets import open_socket
+from dataplane.listen.tls import Certificates
+from dataplane.metrics import names
+from dataplane.metrics.registry import Registry
+from dataplane.snapshot.model import Certificate
+from tests.fakes.certificates import pem
+from tests.fakes.sockets import WAIT_S, connect, until
+
+
+def certificate(name: str, *hosts: str, made_for: str = "") -> Certificate:
+    return Certificate(name, hosts, *pem(made_for or hosts[0] or "default"))
+
+
+class Bench:
+    """A TLS listener and a client that trusts anybody."""
+
+    def __init__(self) -> None:
+        self.certificates = Certificates()
+        self.registry = Registry()
+        sock = open_socket("127.0.0.1", 0)
+        self.port: int = sock.getsockname()[1]
+        service = Service(lambda client: asyncio.Protocol(), self.certificates.context)
+        self.acceptor = Acceptor("web", sock, service, Gate(self.registry))
+
+    async def handshake(self, host: str | None, *, newest: ssl.TLSVersion | None = None) -> tuple[str, ssl.SSLObject]:
+        """(common name of the certificate shown, the session)."""
+        context = ssl.create_default_context()
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+        context.set_alpn_protocols(["h2", "http/1.1"])
+        if newest is not None:
+            context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
+            context.maximum_version = newest
+        async with asyncio.timeout(WAIT_S):
+            _, writer = await asyncio.open_connection("127.0.0.1", self.port, ssl=context, server_hostname=host or "")
+        session = writer.get_extra_info("ssl_object")
+        shown = x509.load_der_x509_certificate(session.getpeercert(binary_form=True))
+        writer.transport.abort()
+        return str(shown.subject.rfc4514_string().removeprefix("CN=")), session
+
+
+@pytest.fixture
+async def bench() -> AsyncIterator[Bench]:
+    made = Bench()
+    yield made
+    made.acceptor.close()
+
+
+async def test_the_name_asked_for_chooses(bench: Bench) -> None:
+    bench.certificates.update(
+        [
+            certificate("a", "a.com", "www.a.com"),
+            certificate("wild", "*.a.com"),
+            certificate("default", "", made_for="default"),
+        ]
+    )
+    asked = {"a.com": "a.com", "www.a.com": "a.com", "x.a.com": "*.a.com", "y.x.a.com": "default", "b.com": "default"}
+    for host, shown in asked.items():
+        assert (await bench.handshake(host))[0] == shown, host
+    assert (await bench.handshake(None))[0] == "default"
+    assert (await bench.handshake("A.COM"))[0] == "a.com"
+
+
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
+async def test_only_http_1_1_is_spoken_on_tls_1_2_or_newer(bench: Bench) -> None:
+    bench.certificates.update([certificate("a", "a.com")])
+    _, session = await bench.handshake("a.com")
+    assert session.selected_alpn_protocol() == "http/1.1"
+    assert session.version() == "TLSv1.3"
+    _, session = await bench.handshake("a.com", newest=ssl.TLSVersion.TLSv1_2)
+    assert session.version() == "TLSv1.2"
+    cipher = session.cipher()
+    assert cipher is not None
+    assert cipher[0].startswith("ECDHE-")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await bench.handshake("a.com", newest=ssl.TLSVersion.TLSv1_1)
+
+
+async def test_without_a_certificate_for_the_name_the_handshake_fails(bench: Bench) -> None:
+    bench.certificates.update([certificate("a", "a.com")])
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await bench.handshake("b.com")
+    await until(lambda: bench.registry.value(names.TLS_FAILURES, "web").value == 1)
+    wire = await connect(bench.port)
+    wire.send(b"GET / HTTP/1.1\r\n\r\n")
+    await wire.rest()
+    wire.close()
+    await until(lambda: bench.registry.value(names.TLS_FAILURES, "web").value == 2)
+
+
+async def test_certificates_are_swapped_for_new_connections(bench: Bench) -> None:
+    bench.certificates.update([certificate("a", "a.com")])
+    before = bench.certificates.choose("a.com")
+    bench.certificates.update([certificate("a", "a.com"), certificate("b", "b.com")])
+    assert bench.certificates.choose("a.com") is before  # the same certificate is not loaded again
+    assert (await bench.handshake("b.com"))[0] == "b.com"
+    bench.certificates.update([Certificate("a", ("a.com",), *pem("other.com"))])
+    assert (await bench.handshake("a.com"))[0] == "other.com"
+
+
+async def test_a_broken_certificate_is_left_out_and_said(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    chain, key = pem("a.com")
+    broken = [
+        Certificate("other-key", ("x.com",), chain, pem("b.com")[1]),
+        Certificate("no-pem", ("y.com",), "nonsense", key),
+        Certificate("empty", ("",), "", ""),
+    ]
+    with caplog.at_level(logging.WARNING):
+        bench.certificates.update([*broken, certificate("b", "b.com")])
+        assert {record.args[0] for record in caplog.records if isinstance(record.args, tuple)} == {
+            "other-key", "no-pem", "empty"
+        }  # fmt: skip
+        caplog.clear()
+        bench.certificates.update([*broken, certificate("b", "b.com"), certificate("c", "c.com")])
+        assert not caplog.records
+    assert (await bench.handshake("b.com"))[0] == "b.com"
+    assert bench.certificates.choose("x.com") is None
+
+
+def test_of_two_for_one_host_the_first_by_name_wins() -> None:
+    certificates = Certificates()
+    one, two = certificate("1", "a.com"), Certificate("2", ("a.com", "b.com"), *pem("b.com"))
+    certificates.update([two, one])
+    assert certificates.choose("a.com") is not certificates.choose("b.com")
+    assert certificates.choose("a.com.") is certificates.choose("a.com")
+    assert repr(certificates) == "Certificates(2 hosts)"
