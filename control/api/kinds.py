@@ -55,6 +55,9 @@ class Kind:
             parts.append(subresource)
         return "/".join(parts)
 
+    def __hash__(self) -> int:
+        return hash(self.plural)  # a string keeps its hash, a tuple of all fields does not; every index asks for it
+
     def __str__(self) -> str:
         return f"{self.api_version} {self.kind}"
 
