@@ -197,7 +197,10 @@ def _whole_items(items: list[Any], shape: Shape) -> FieldSet:
 
 
 def whole(value: Any, shape: Shape, *, owns_itself: bool) -> FieldSet | None:
-    """The node of `value` with all that is in it, and itself if `owns_itself`; None where that is nothing."""
+    """The node of a value that came or went, with all that is in it; None where that is nothing.
+
+    `owns_itself`: the value is not there without somebody's doing; then neither is any part of it.
+    """
     parts = shape.parts
     children: FieldSet = {}
     if parts is Parts.NONE or value is None:
@@ -206,7 +209,7 @@ def whole(value: Any, shape: Shape, *, owns_itself: bool) -> FieldSet | None:
         member_of = shape.member
         for name, part in value.items():
             member = member_of(name)
-            node = whole(part, member.shape, owns_itself=not member.is_implied)
+            node = whole(part, member.shape, owns_itself=owns_itself or not member.is_implied)
             if node is not None:
                 children[member.element] = node
     elif isinstance(value, list) and parts is Parts.ITEMS:

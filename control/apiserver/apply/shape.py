@@ -6,8 +6,8 @@ scalars, maps and lists marked atomic, lists not marked at all, free-form values
 apart as far as its maps go.
 
 One fact is in Go's types and in no schema, and users see it in managedFields, so it is written down here: a member that
-is a struct by value, or a required list, is always there. Nobody creates it, so nobody owns it (`f:spec` has no "."
-below it), only what is inside.
+is a struct by value, or a required list, is there as soon as its parent is. Nobody creates it, so nobody owns it
+(`f:spec` has no "." below it), only what is inside.
 
 Shapes are derived once for each schema, when somebody first writes an object of that type.
 """
@@ -21,9 +21,16 @@ from typing import Any, NamedTuple
 from control.api.schema import FREE_FORM, Schema
 
 STRUCTS_BY_VALUE = frozenset({
-    "metadata", "spec", "status", "strategy", "updateStrategy", "resources", "state", "lastState", "loadBalancer",
-    "nodeInfo", "daemonEndpoints", "kubeletEndpoint", "source",
+    "metadata", "spec", "status", "strategy", "updateStrategy", "template", "resources", "state", "lastState",
+    "loadBalancer", "nodeInfo", "daemonEndpoints", "kubeletEndpoint", "source", "deprecatedSource",
 })  # fmt: skip
+POINTERS = frozenset({
+    ("io.k8s.api.core.v1.ReplicationControllerSpec", "template"),
+    ("io.k8s.api.core.v1.PodSpec", "resources"),
+    ("io.k8s.api.core.v1.PodStatus", "resources"),
+    ("io.k8s.api.core.v1.ContainerStatus", "resources"),
+})  # fmt: skip
+"""Members that have the name of a struct by value and are none."""
 
 
 class Parts(Enum):
@@ -71,9 +78,7 @@ class Shape:
         field = schema.properties.get(name)
         if field is None:
             return Member("f:" + name, ANYTHING, False, False)
-        is_list = field.type == "array"
-        implied = name in schema.required if is_list else name in STRUCTS_BY_VALUE or name in schema.required
-        found = Member("f:" + name, shape_of(field), implied, True)
+        found = Member("f:" + name, shape_of(field), _is_implied(schema, name, field), True)
         self._members[name] = found
         return found
 
@@ -96,6 +101,12 @@ class Shape:
 
     def __repr__(self) -> str:
         return f"Shape({self._schema}, {self.parts.value})"
+
+
+def _is_implied(schema: Schema, name: str, field: Schema) -> bool:
+    if name in schema.required:
+        return True
+    return field.type == "object" and name in STRUCTS_BY_VALUE and (schema.name, name) not in POINTERS
 
 
 def _parts_of(schema: Schema | None) -> Parts:
