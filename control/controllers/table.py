@@ -1,4 +1,4 @@
-"""All controllers of this room, in one place. Nothing registers itself; what is not listed here does not run."""
+"""All controllers, in one place. Nothing registers itself; what is not listed here does not run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from control.controllers.endpoints import EndpointsController
 from control.controllers.endpointslice import EndpointSliceController
 from control.controllers.endpointslicemirroring import EndpointSliceMirroringController
 from control.controllers.garbage import GarbageController
+from control.controllers.ingress import IngressStatusController
+from control.controllers.loadbalancer import LoadBalancerController
 from control.controllers.namespace import NamespaceController
 from control.controllers.podgc import PodGarbageController
 from control.controllers.replicaset import ReplicaSetController, replication_controller
@@ -31,6 +33,8 @@ def all_controllers(*, ca_pem: str) -> tuple[Controller, ...]:
         EndpointSliceController(),
         EndpointsController(),
         EndpointSliceMirroringController(),
+        IngressStatusController(),
+        LoadBalancerController(),
         DisruptionController(),
         TaintController(),
         PodGarbageController(),

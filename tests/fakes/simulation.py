@@ -46,7 +46,9 @@ class Simulation:
     choose: Choose = first
     staleness: Callable[[], int] = lambda: 0
     on_step: Callable[[], None] = lambda: None
+    looks_between_actions: bool = True  # whether `on_step` is called after each action of a reconcile too
     kubelet: bool = True
+    healthy: Callable[[Object], bool] = lambda pod: True  # whether a pod ever becomes ready
     waiting: list[tuple[Controller, Key]] = field(default_factory=list)
     wakes: dict[tuple[str, Key], tuple[datetime, Controller]] = field(default_factory=dict)
     performed: list[tuple[str, Action]] = field(default_factory=list)
@@ -127,7 +129,8 @@ class Simulation:
                 self.wakes[controller.name, key] = (at, controller)
                 break
             self.performed.append((controller.name, action))
-            self.on_step()
+            if self.looks_between_actions:
+                self.on_step()
         if age:
             self._wake(controller, key)  # news is on its way to whoever looked at an old world
         return outcome
@@ -150,7 +153,10 @@ class Simulation:
 
     def _kubelet_work(self) -> Iterable[Key]:
         for pod in self.cluster.all(POD):
-            if spec_of(pod).get("nodeName") and (is_deleting(pod) or not is_condition_true(pod, "Ready")):
+            if not spec_of(pod).get("nodeName"):
+                continue
+            starts = not status_of(pod).get("podIP") or (self.healthy(pod) and not is_condition_true(pod, "Ready"))
+            if is_deleting(pod) or starts:
                 yield key_of(pod)
 
     def _kubelet_step(self, key: Key) -> None:
