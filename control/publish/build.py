@@ -7,11 +7,12 @@ object, so it may name too many units, never too few.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from control.api.kinds import ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NODE, SECRET, SERVICE, Kind
 from control.api.objects import Key, Object, key_of, labels_of, namespace_of, spec_of, status_of
 from control.mirror.world import World
+from control.publish.endpoints import Pieces
 from control.publish.ingress import build_ingress, secrets_of, uses_of
 from control.publish.service import Use, build_service
 from control.publish.unit import FRAME, TABLE, Built, Config, Note, Unit
@@ -40,12 +41,11 @@ def units(world: World) -> Iterator[Unit]:
         yield Unit("ingress", key_of(ingress))
 
 
-def build_unit(world: World, unit: Unit, config: Config, uses: Iterable[Use] | None = None) -> Built:
-    """What one unit yields; `uses` saves a Service the search through its namespace's Ingresses."""
+def build_unit(world: World, unit: Unit, config: Config, pieces: Pieces | None = None) -> Built:
+    """What one unit yields; `pieces` is a Service's memory of its slices, which saves making all of them again."""
     match unit.type:
         case "service":
-            found = uses_of_service(world, unit.key, config) if uses is None else uses
-            return build_service(world, unit.key, config, found)
+            return build_service(world, unit.key, config, uses_of_service(world, unit.key, config), pieces)
         case "ingress":
             return build_ingress(world, unit.key, config)
     return _frame(config)

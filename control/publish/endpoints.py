@@ -2,56 +2,80 @@
 
 The rules are kube-proxy's. A slice counts for the Service that its label names. A Service port takes the slice ports of
 the same name ("" matches ""). `ready` absent is true, `serving` absent is `ready`, `terminating` absent is false
-(KEP-1672). Of an endpoint's addresses the first counts. The same address and port in two slices (a pod that moves
-between them) is one endpoint, and the better copy of it wins. Slices are read in the order of their names, so the
-result does not depend on how they arrived.
+(KEP-1672). Of an endpoint's addresses the first counts. An endpoint that is in two slices (a pod that moves between
+them) is one, and the better copy of it wins. Slices are read in the order of their names, so the result does not
+depend on how they arrived.
+
+A slice holds at most a hundred endpoints, a Service any number. So what was made of a slice is kept (`Pieces`), and a
+change remakes one slice's endpoints. One that differs in nothing but the time of its cause stays the same object with
+its old time: the slice has one time for all, and the others' flip is not this one's.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from dataclasses import dataclass, field, replace
 
 from control.api.kinds import ENDPOINT_SLICE
-from control.api.objects import Key, Object, annotations_of, parse_time
+from control.api.objects import Key, Object, annotations_of, name_of, parse_time
 from control.mirror.world import World
+from dataplane.snapshot.model import Endpoint, ResourceKey
 
 SERVICE_NAME = "metadata.labels['kubernetes.io/service-name']"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"  # whole seconds
 EXACT_TRIGGER_TIME = "loopkube.io/trigger-time"  # Unix seconds with microseconds; ours
+PROTOCOL = "TCP"
+
+Endpoints = dict[ResourceKey, Endpoint]
 
 
-class Place(NamedTuple):
-    """An endpoint of a Service port, before it is given to a backend."""
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """What was made of one slice for one backend."""
 
-    id: str
-    address: str
-    port: int
-    ready: bool
-    serving: bool
-    terminating: bool
-    node: str
-    zone: str
-    target: str
-    triggered_at: float
+    slice_: Object
+    port_name: str
+    endpoints: Endpoints
+
+
+@dataclass(slots=True)
+class Pieces:
+    """One Service's pieces by (backend, slice): those of the last time, and those of this time."""
+
+    old: dict[tuple[str, str], Piece] = field(default_factory=dict)
+    new: dict[tuple[str, str], Piece] = field(default_factory=dict)
+
+    def turn(self) -> None:
+        """The next rebuild begins: what was not used in the last one is forgotten."""
+        self.old, self.new = self.new, {}
 
 
 def slices_of(world: World, service: Key) -> list[Object]:
-    return world.by_field(ENDPOINT_SLICE, SERVICE_NAME, service.name, service.namespace)
+    found = world.by_field(ENDPOINT_SLICE, SERVICE_NAME, service.name, service.namespace)
+    return [slice_ for slice_ in found if slice_.get("addressType") == "IPv4"]
 
 
-def places_of(slices: Iterable[Object], port_name: str, protocol: str = "TCP") -> list[Place]:
-    """The endpoints of the Service port with this name, ids unique, in the order of slices and endpoints."""
-    found: dict[tuple[str, int], Place] = {}
+def endpoints_of(backend: str, slices: Iterable[Object], port_name: str, pieces: Pieces) -> Endpoints:
+    """The endpoints of the Service port with this name, for a backend."""
+    used = []
     for slice_ in slices:
-        if slice_.get("addressType") != "IPv4":
-            continue
-        for port in slice_.get("ports") or ():
-            if (port.get("name") or "") == port_name and (port.get("protocol") or "TCP") == protocol:
-                if port.get("port") is not None:
-                    _collect(found, slice_, port["port"])
-                break
-    return _with_unique_ids(found)
+        place = backend, name_of(slice_)
+        piece = pieces.old.get(place)
+        if piece is None or piece.slice_ is not slice_ or piece.port_name != port_name:
+            before = piece.endpoints if piece is not None else {}
+            piece = Piece(slice_, port_name, _of_slice(backend, slice_, port_name, before))
+        pieces.new[place] = piece
+        used.append(piece.endpoints)
+    merged: Endpoints = {}
+    for endpoints in used:
+        merged.update(endpoints)
+    if len(merged) == sum(map(len, used)):
+        return merged
+    merged = {}
+    for endpoints in used:
+        for endpoint in endpoints.values():
+            _admit(merged, endpoint)
+    return merged
 
 
 def triggered_at(slice_: Object) -> float:
@@ -67,43 +91,67 @@ def triggered_at(slice_: Object) -> float:
         return 0.0
 
 
-def _collect(found: dict[tuple[str, int], Place], slice_: Object, port: int) -> None:
+def _of_slice(backend: str, slice_: Object, port_name: str, before: Endpoints) -> Endpoints:
+    found: Endpoints = {}
+    number = _port_number(slice_, port_name)
+    if number is None:
+        return found
     at = triggered_at(slice_)
     for endpoint in slice_.get("endpoints") or ():
-        addresses = endpoint.get("addresses") or ()
-        if not addresses:
-            continue
-        conditions = endpoint.get("conditions") or {}
-        ready = conditions.get("ready")
-        ready = True if ready is None else bool(ready)
-        serving = conditions.get("serving")
-        target = endpoint.get("targetRef") or {}
-        is_pod = target.get("kind") == "Pod"
-        place = Place(
-            id=(target.get("uid") or "") if is_pod else "",
-            address=addresses[0],
-            port=port,
-            ready=ready,
-            serving=ready if serving is None else bool(serving),
-            terminating=bool(conditions.get("terminating")),
-            node=endpoint.get("nodeName") or "",
-            zone=endpoint.get("zone") or "",
-            target=f"{target.get('namespace') or ''}/{target.get('name') or ''}" if is_pod else "",
-            triggered_at=at,
-        )
-        other = found.get((place.address, port))
-        if other is None or (place.ready, place.serving, not place.terminating) > (
-            other.ready, other.serving, not other.terminating,
-        ):  # fmt: skip
-            found[place.address, port] = place
+        if endpoint.get("addresses"):
+            _admit(found, _endpoint(backend, endpoint, number, at))
+    return {key: _with_its_old_time(before.get(key), endpoint) for key, endpoint in found.items()}
 
 
-def _with_unique_ids(found: dict[tuple[str, int], Place]) -> list[Place]:
-    """A pod's UID where it has one to itself, else address:port."""
-    taken: set[str] = set()
-    result = []
-    for (address, port), place in found.items():
-        id_ = place.id if place.id and place.id not in taken else f"{address}:{port}"
-        taken.add(id_)
-        result.append(place if place.id == id_ else place._replace(id=id_))
-    return result
+def _port_number(slice_: Object, port_name: str) -> int | None:
+    for port in slice_.get("ports") or ():
+        if (port.get("name") or "") == port_name and (port.get("protocol") or "TCP") == PROTOCOL:
+            number: int | None = port.get("port")
+            return number
+    return None
+
+
+def _endpoint(backend: str, endpoint: Object, port: int, at: float) -> Endpoint:
+    address = endpoint["addresses"][0]
+    conditions = endpoint.get("conditions") or {}
+    ready = conditions.get("ready")
+    ready = True if ready is None else bool(ready)
+    serving = conditions.get("serving")
+    target = endpoint.get("targetRef") or {}
+    is_pod = target.get("kind") == "Pod"
+    return Endpoint(
+        backend=backend,
+        id=(is_pod and target.get("uid")) or f"{address}:{port}",
+        address=address,
+        port=port,
+        ready=ready,
+        serving=ready if serving is None else bool(serving),
+        terminating=bool(conditions.get("terminating")),
+        node=endpoint.get("nodeName") or "",
+        zone=endpoint.get("zone") or "",
+        target=f"{target.get('namespace') or ''}/{target.get('name') or ''}" if is_pod else "",
+        triggered_at=at,
+    )
+
+
+def _admit(found: Endpoints, endpoint: Endpoint) -> None:
+    """Adds an endpoint: of two copies the better stays; a second address of one pod goes by its address."""
+    key: ResourceKey = ("endpoint", endpoint.name)
+    other = found.get(key)
+    if other is not None and (other.address, other.port) != (endpoint.address, endpoint.port):
+        endpoint = replace(endpoint, id=f"{endpoint.address}:{endpoint.port}")
+        key = ("endpoint", endpoint.name)
+        other = found.get(key)
+    if other is None or _worth(endpoint) > _worth(other):
+        found[key] = endpoint
+
+
+def _worth(endpoint: Endpoint) -> tuple[bool, bool, bool]:
+    return endpoint.ready, endpoint.serving, not endpoint.terminating
+
+
+def _with_its_old_time(before: Endpoint | None, now: Endpoint) -> Endpoint:
+    """`before` itself if nothing but the time of the cause differs."""
+    if before is None or before == now:
+        return before or now
+    return before if before == replace(now, triggered_at=before.triggered_at) else now

@@ -5,15 +5,12 @@ of them, or only those of a lane. There are two lanes, because two components of
 their own: what kube-proxy would program (Services), and what an ingress controller would (routes, certificates,
 backends for Ingresses).
 
-The cause's time belongs to an endpoint's value, but a slice knows only one time for all its endpoints. So an endpoint
-that differs in nothing else keeps the time that it had: one pod's flip is one endpoint's bytes, however many share its
-slice.
+An object that is the same as before is not even compared: builders keep what did not change (`endpoints.Pieces`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Literal
 
 from control.publish.unit import Built, Note, Unit
@@ -46,9 +43,7 @@ class Ledger:
         old, new = self._units.get(unit, {}), built.resources
         for key, resource in new.items():
             before = old.get(key)
-            if before is not None:
-                resource = new[key] = _with_its_old_time(before, resource)
-            if before is not resource:
+            if before is not resource and before != resource:
                 self._changes[lane_of(key, resource)][key] = resource
         for key, resource in old.items():
             if key not in new:
@@ -87,12 +82,3 @@ class Ledger:
     def full(self, now: float) -> Update:
         """Everything that has been said so far."""
         return Update(self.version, True, tuple(self.published.values()), (), 0.0, now)
-
-
-def _with_its_old_time(before: Resource, now: Resource) -> Resource:
-    """`before` itself if nothing but the time of the cause differs."""
-    if before == now:
-        return before
-    if isinstance(now, Endpoint) and isinstance(before, Endpoint):
-        return before if before == replace(now, triggered_at=before.triggered_at) else now
-    return now

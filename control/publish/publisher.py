@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -27,6 +28,7 @@ from control.mirror.client import Client
 from control.mirror.mirror import Mirror
 from control.mirror.recorder import Recorder
 from control.publish.build import KINDS, affected, build_unit, units
+from control.publish.endpoints import Pieces
 from control.publish.ledger import LANES, Lane, Ledger
 from control.publish.peer import Peer
 from control.publish.unit import Config, Unit
@@ -62,6 +64,7 @@ class Publisher:
         self._mirror.subscribe(self._changed)
         self._recorder = Recorder(client, COMPONENT)
         self._ledger = Ledger(int(clock() * 1000))
+        self._pieces: dict[Unit, Pieces] = {}
         self._dirty: set[Unit] = set()
         self._scheduled = False
         self._delays_s: dict[Lane, float] = {"service": config.sync_delay_s, "ingress": config.ingress_sync_delay_s}
@@ -71,13 +74,19 @@ class Publisher:
         self._server: asyncio.Server | None = None
         self._begun: asyncio.Task[None] | None = None
         self._ready = False
+        self._own_socket = True
         self.updates = 0
 
-    async def start(self) -> None:
-        """Opens the socket; publishes as soon as the mirror is synced."""
-        self._path.unlink(missing_ok=True)
-        self._server = await asyncio.get_running_loop().create_unix_server(self._peer, str(self._path))
-        self._path.chmod(0o600)
+    async def start(self, sock: socket.socket | None = None) -> None:
+        """Opens the socket, or serves `sock`, which is its owner's; publishes as soon as the mirror is synced."""
+        loop = asyncio.get_running_loop()
+        self._own_socket = sock is None
+        if sock is None:
+            self._path.unlink(missing_ok=True)
+            self._server = await loop.create_unix_server(self._peer, str(self._path))
+            self._path.chmod(0o600)
+        else:
+            self._server = await loop.create_unix_server(self._peer, sock=sock)
         if self._own_mirror:
             self._mirror.start()
         self._begun = asyncio.ensure_future(self._begin())
@@ -92,7 +101,8 @@ class Publisher:
             timer.cancel()
         if self._server is not None:
             self._server.close()
-            self._path.unlink(missing_ok=True)
+            if self._own_socket:
+                self._path.unlink(missing_ok=True)
         for peer in list(self._peers):
             peer.close()
         if self._own_mirror:
@@ -142,10 +152,13 @@ class Publisher:
         dirty, self._dirty = self._dirty, set()
         for unit in sorted(dirty):
             try:
-                built = build_unit(self._mirror.world, unit, self._config)
+                pieces = self._pieces.setdefault(unit, Pieces())
+                built = build_unit(self._mirror.world, unit, self._config, pieces)
             except Exception:  # one malformed object must not stop what all others need
                 logger.exception("the %s %s cannot be published", unit.type, unit.key)
                 continue
+            if not pieces.new:
+                del self._pieces[unit]
             for note in self._ledger.rebuild(unit, built):
                 self._recorder.emit(note.regarding, "Warning", note.reason, note.message)
         self._publish()

@@ -16,9 +16,9 @@ from ipaddress import IPv4Address, ip_address
 from control.api.kinds import NODE, SERVICE
 from control.api.objects import Key, Object, key_of, name_of, spec_of, status_of
 from control.mirror.world import World
-from control.publish.endpoints import Place, places_of, slices_of
+from control.publish.endpoints import Pieces, endpoints_of, slices_of
 from control.publish.unit import Built, Config, backend_name, balance_of, chosen_balance
-from dataplane.snapshot.model import Backend, Endpoint, Listener, ListenerMode, Policy
+from dataplane.snapshot.model import Backend, Listener, ListenerMode, Policy
 
 HTTP_PROTOCOLS = ("http", "kubernetes.io/ws")  # KEP-3726; h2c and wss are not HTTP/1 in the clear
 AFFINITY_TIMEOUT_S = 10800  # core/v1 default of sessionAffinityConfig.clientIP.timeoutSeconds
@@ -35,9 +35,11 @@ class Use:
     policy: Policy | None  # the Ingress's own; None: the Service's, or round-robin
 
 
-def build_service(world: World, key: Key, config: Config, uses: Iterable[Use]) -> Built:
-    """All resources of a Service; `uses` are those of Ingresses that route to it."""
+def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], pieces: Pieces | None = None) -> Built:
+    """All resources of a Service; `uses` are those of Ingresses that route to it. `pieces` is its memory, if any."""
     built = Built()
+    pieces = pieces or Pieces()
+    pieces.turn()
     service = world.get(SERVICE, *key)
     if service is None or spec_of(service).get("type") == "ExternalName":
         return built
@@ -47,19 +49,19 @@ def build_service(world: World, key: Key, config: Config, uses: Iterable[Use]) -
     policy = balance_of(service, "random", built)
     ingress_policy: Policy = chosen_balance(service) or "round-robin"
     for port in served_ports(service):
-        places = places_of(slices, port.get("name") or "")
+        port_name = port.get("name") or ""
         listeners = _listeners(world, service, port, config)
         if listeners:
             for listener in listeners:
                 built.add(listener)
             name = backend_name(key, port["port"])
             built.add(Backend(name, policy, config.service_retry))
-            _add_endpoints(built, name, places)
+            built.resources.update(endpoints_of(name, slices, port_name, pieces))
         for use in wanted:
             if port_matches(port, use.port):
                 name = backend_name(key, port["port"], use.flavour)
                 built.add(Backend(name, use.policy or ingress_policy, config.ingress_retry, config.ingress_tries_max))
-                _add_endpoints(built, name, places)
+                built.resources.update(endpoints_of(name, slices, port_name, pieces))
     return built
 
 
@@ -113,12 +115,6 @@ def _listeners(world: World, service: Object, port: Object, config: Config) -> l
         for address, number in dict.fromkeys(places)
         if _is_loopback(address)
     ]
-
-
-def _add_endpoints(built: Built, backend: str, places: list[Place]) -> None:
-    for place in places:
-        endpoint = Endpoint(backend, *place)
-        built.resources["endpoint", endpoint.name] = endpoint
 
 
 def _note_what_is_not_served(service: Object, built: Built) -> None:

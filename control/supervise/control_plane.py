@@ -45,6 +45,7 @@ class ControlPlane:
         settings: Settings,
         folders: Folders,
         api_socket: socket.socket,
+        publish_socket: socket.socket,
         *,
         http_port: int,
         https_port: int,
@@ -53,6 +54,7 @@ class ControlPlane:
         self._settings = settings
         self._folders = folders
         self._api_socket = api_socket
+        self._publish_socket = publish_socket
         self._http_port = http_port
         self._https_port = https_port
         self._ready = ready
@@ -88,7 +90,7 @@ class ControlPlane:
             ingress_sync_delay_s=delays.ingress_sync_s,
         )
         self.publisher = Publisher(client, folders.publish_socket, config=config, mirror=self.mirror)
-        await self.publisher.start()
+        await self.publisher.start(self._publish_socket)
         self.mirror.start()
         self.runner.start()
         await self.mirror.synced.wait()

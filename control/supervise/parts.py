@@ -11,17 +11,23 @@ from control.supervise.part import Part
 
 
 def parts_of(
-    settings: Settings, folders: Folders, ports: Mapping[str, int], api_fd: int, worker_fds: Sequence[tuple[int, int]]
+    settings: Settings,
+    folders: Folders,
+    ports: Mapping[str, int],
+    control_fds: tuple[int, int],
+    worker_fds: Sequence[tuple[int, int]],
 ) -> list[Part]:
-    """Control, node and `settings.workers` workers; `worker_fds` has each worker's (http, https) sockets."""
+    """`control_fds` are the API's and the publisher's sockets. Control, node and `settings.workers` workers;
+    `worker_fds` has each worker's (http, https) sockets."""
     data = str(folders.data)
     python = (sys.executable, "-m")
     shared = ("--http-port", str(ports["http"]), "--https-port", str(ports["https"]), "--api-port", str(ports["api"]))
+    api_fd, publish_fd = control_fds
+    fds = ("--api-fd", str(api_fd), "--publish-fd", str(publish_fd))
     parts = [
-        Part("control", "control", (*python, "control.supervise.role_control", data, "--api-fd", str(api_fd), *shared)),
+        Part("control", "control", (*python, "control.supervise.role_control", data, *fds, *shared), control_fds),
         Part("node", "node", (*python, "control.supervise.role_node", data, *shared)),
     ]
-    parts[0].pass_fds = (api_fd,)
     for index, (http_fd, https_fd) in enumerate(worker_fds):
         arguments = (
             *("--name", f"worker-{index}"),

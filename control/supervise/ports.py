@@ -1,14 +1,15 @@
 """The host's ports, opened by the supervisor and handed to whoever serves them.
 
 The supervisor keeps them open while a part is restarted: clients wait in the queue of the socket for the successor
-instead of being refused. Each worker has its own SO_REUSEPORT socket of an Ingress port, so that the kernel spreads
-connections.
+instead of being refused; so are workers that look for the publisher. Each worker has its own SO_REUSEPORT socket of
+an Ingress port, so that the kernel spreads connections.
 """
 
 from __future__ import annotations
 
 import errno
 import socket
+from pathlib import Path
 
 from control.config.settings import SettingsError
 
@@ -37,6 +38,17 @@ def open_listeners(host: str, port: int, count: int, option: str) -> list[socket
             opened.close()
         raise SettingsError(_explain(error, host, port, option)) from error
     return sockets
+
+
+def open_unix(path: Path) -> socket.socket:
+    """A listening unix socket that only this user may connect to; what lay there before is replaced."""
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    listener.listen(BACKLOG)
+    listener.setblocking(False)
+    return listener
 
 
 def _explain(error: OSError, host: str, port: int, option: str) -> str:

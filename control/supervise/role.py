@@ -36,6 +36,7 @@ class Options(argparse.Namespace):
 
     data_dir: str
     api_fd: int
+    publish_fd: int
     api_port: int
     http_port: int
     https_port: int
@@ -46,6 +47,7 @@ def options_of(arguments: list[str]) -> Options:
     parser = argparse.ArgumentParser()
     parser.add_argument("data_dir")
     parser.add_argument("--api-fd", type=int, default=-1)
+    parser.add_argument("--publish-fd", type=int, default=-1)
     parser.add_argument("--api-port", type=int, default=0)
     parser.add_argument("--http-port", type=int, default=0)
     parser.add_argument("--https-port", type=int, default=0)

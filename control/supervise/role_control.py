@@ -19,6 +19,7 @@ async def begin(settings: Settings, folders: Folders, arguments: list[str]) -> R
         settings,
         folders,
         socket.socket(fileno=options.api_fd),
+        socket.socket(fileno=options.publish_fd),
         http_port=options.http_port,
         https_port=options.https_port,
         ready=ReadyPipe(options.ready_fd),

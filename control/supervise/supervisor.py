@@ -33,7 +33,7 @@ from control.supervise import kubeconfig, warden
 from control.supervise.memory import memory_of
 from control.supervise.part import HOPELESS, Part
 from control.supervise.parts import parts_of
-from control.supervise.ports import open_listeners
+from control.supervise.ports import open_listeners, open_unix
 from control.supervise.server import SYSTEM, SupervisorServer
 from control.supervise.spawn import ProcessTable, become_subreaper
 
@@ -84,7 +84,8 @@ class Supervisor:
         (api,) = open_listeners(host, settings.api_port, 1, "--api-port")
         http = open_listeners(host, settings.http_port, settings.workers, "--http-port")
         https = open_listeners(host, settings.https_port, settings.workers, "--https-port")
-        self._sockets = [api, *http, *https]
+        publish = open_unix(self._folders.publish_socket)
+        self._sockets = [api, publish, *http, *https]
         self.ports = {
             "api": api.getsockname()[1],
             "http": http[0].getsockname()[1],
@@ -94,7 +95,7 @@ class Supervisor:
             self._folders.kubeconfig, self._folders.pki, cluster=settings.name, host=host, port=self.ports["api"]
         )
         worker_fds = [(a.fileno(), b.fileno()) for a, b in zip(http, https, strict=True)]
-        self._parts = parts_of(settings, self._folders, self.ports, api.fileno(), worker_fds)
+        self._parts = parts_of(settings, self._folders, self.ports, (api.fileno(), publish.fileno()), worker_fds)
 
     def _start(self, part: Part) -> None:
         read_end, write_end = os.pipe()
