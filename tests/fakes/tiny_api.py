@@ -125,7 +125,7 @@ class Cluster:
         if version and version != meta(current)["resourceVersion"]:
             raise Stopped(f"{name_of(obj)} has been modified")
         if subresource == "status":
-            wanted = {**current, "status": obj.get("status")}
+            wanted = {**current, "status": obj["status"]} if "status" in obj else current
         elif subresource == "finalize":
             wanted = {**current, "spec": obj["spec"]}
         else:
