@@ -43,7 +43,6 @@ SHELLS = (
     "control/kubelet/starter.py",
     "control/kubelet/ward.py",
     "control/kubelet/writer.py",
-    "control/kubelet/recorder.py",
     "control/kubelet/heartbeat.py",
     "control/kubelet/prober.py",
     "control/kubelet/agent.py",

@@ -35,5 +35,6 @@ class Knobs:
     probes_max: int = 256  # probes under way at the same time; the rest waits its turn
 
 
+FAST = Knobs()
 REALISTIC = Knobs(pleg_delay_s=1.0, probe_at_start=False, probe_jitter=True)
 """As a kubelet with default flags."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -140,3 +140,18 @@ def socket_inodes(pid: int) -> set[str]:
 def listening_tables() -> list[str]:
     """/proc/net/tcp and tcp6, as text."""
     return [Path(path).read_text() for path in ("/proc/net/tcp", "/proc/net/tcp6") if os.path.exists(path)]
+
+
+def remove_leftovers(data_dir: str, uids: Collection[str]) -> None:
+    """Directories and logs of pods that nobody knows any more."""
+    for folder, uid_of_entry in ((Path(data_dir, "pods"), str), (Path(data_dir, "logs/pods"), log_owner)):
+        if not folder.is_dir():
+            continue
+        for entry in folder.iterdir():
+            if uid_of_entry(entry.name) not in uids:
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+def log_owner(name: str) -> str:
+    """The uid in `<namespace>_<name>_<uid>`."""
+    return name.rpartition("_")[2]

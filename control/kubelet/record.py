@@ -17,7 +17,7 @@ A container's life, as `ContainerRecord.phase` says it:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
@@ -305,3 +305,27 @@ def unix(text: str | None) -> float | None:
         return None
     at: datetime = parse_time(text)
     return at.timestamp()
+
+
+def restart_init(record: PodRecord) -> None:
+    """No process of the pod is left: a new sandbox, so init containers have to run again (as after a reboot)."""
+    for container in record.containers.values():
+        if container.kind == "init" and container.ended is not None:
+            container.last, container.ended, container.phase = container.ended, None, "waiting"
+
+
+def ghost_of(processes: Sequence[ProcessState]) -> Object:
+    """The pod that processes without one belonged to, from their labels: enough to end them properly."""
+    labels = processes[0].labels
+    names = dict.fromkeys(process.labels.get("container", "") for process in processes)
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {
+            "namespace": labels.get("namespace", ""),
+            "name": labels.get("pod", ""),
+            "uid": labels.get("uid", ""),
+            "deletionGracePeriodSeconds": int(labels.get("grace") or 30),
+        },
+        "spec": {"nodeName": labels.get("node", ""), "containers": [{"name": name} for name in names]},
+    }

@@ -17,8 +17,8 @@ from control.api.kinds import Kind
 from control.api.objects import Object, spec_of
 from control.kubelet import mounts
 from control.kubelet.hooks import Surroundings
+from control.kubelet.launch import Folders
 from control.kubelet.network.loopback import (
-    PoolEmpty,
     bind_conflict,
     conflict_message,
     wildcard_message,
@@ -80,6 +80,10 @@ class PodRunner:
     def __repr__(self) -> str:
         return f"<PodRunner {self.record!r} {self.prober!r} {self.writer!r}>"
 
+    @property
+    def folders(self) -> Folders:
+        return self.sandbox.folders
+
     # events
 
     def update(self, pod: Object) -> None:
@@ -123,8 +127,7 @@ class PodRunner:
         assert state.exit is not None
         spec = self.spec_of_container(container.name)
         failed = state.exit.code != 0
-        folders = self.ward.folders(self.record.namespace, self.record.name, self.record.uid)
-        message = mounts.termination_message(spec, folders, state.log_path, failed=failed) if spec else ""
+        message = mounts.termination_message(spec, self.folders, state.log_path, failed=failed) if spec else ""
         if failed and container.kill is None and bind_conflict(mounts.tail_of(state.log_path)):
             text = conflict_message(container.name, self.record.pod_ip)
             self.ward.say(self.pod, "Warning", "LoopbackBindConflict", text, container.name)

@@ -13,24 +13,24 @@ import random
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from control.api.kinds import Kind
 from control.api.objects import Object, spec_of
 from control.api.status import StatusError
 from control.kubelet.downward import Place
-from control.kubelet.events import EventType, reference
 from control.kubelet.hooks import Handlers
 from control.kubelet.images.table import ImageTable
 from control.kubelet.knobs import Knobs
 from control.kubelet.launch import Folders, folders_of
 from control.kubelet.nodes import Machine, NodeIdentity, capacity
 from control.kubelet.process import ProcessHost
-from control.kubelet.recorder import Recorder
 from control.mirror.client import Client
 from control.mirror.mirror import Mirror
+from control.mirror.recorder import Recorder
 from control.mirror.world import World
 
+EventType = Literal["Normal", "Warning"]
 logger = logging.getLogger(__name__)
 
 
@@ -49,7 +49,7 @@ class Ward:
     client: Client
     host: ProcessHost
     mirror: Mirror
-    recorder: Recorder
+    recorders: Mapping[str, Recorder]  # one a node: it is the events' host
     network: Network
     images: ImageTable
     knobs: Knobs
@@ -98,8 +98,16 @@ class Ward:
             spec = spec_of(pod)
             is_init = any(item["name"] == container for item in spec.get("initContainers") or ())
             path = f"spec.{'initContainers' if is_init else 'containers'}{{{container}}}"
-        about = reference({**pod, "apiVersion": "v1", "kind": "Pod"}, path)
-        self.recorder.say(about, type_, reason, message, str(spec_of(pod).get("nodeName") or ""))
+        about = {**pod, "apiVersion": "v1", "kind": "Pod", "fieldPath": path}
+        self.recorder_of(str(spec_of(pod).get("nodeName") or "")).emit(about, type_, reason, message)
+
+    def recorder_of(self, node: str) -> Recorder:
+        return self.recorders.get(node) or next(iter(self.recorders.values()))
+
+    def say_config(self, config_map: Object, reason: str, message: str) -> None:
+        """A warning about a ConfigMap that configures the node itself."""
+        about = {**config_map, "apiVersion": "v1", "kind": "ConfigMap"}
+        self.recorder_of("").emit(about, "Warning", reason, message)
 
     async def look_for(self, kind: Kind, namespace: str, name: str) -> bool:
         """Asks the API for an object that the mirror does not show (yet); says whether the mirror has it now."""
