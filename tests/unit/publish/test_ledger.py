@@ -7,11 +7,12 @@ from dataclasses import replace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from control.api.kinds import kind_of
+from control.api.kinds import ENDPOINT_SLICE, SERVICE, kind_of
 from control.api.objects import Key, Object, key_of
 from control.mirror.world import LiveWorld
 from control.publish.build import affected, build, build_unit, units
-from control.publish.ledger import LANES, Ledger
+from control.publish.endpoints import Pieces
+from control.publish.ledger import LANES, Lane, Ledger
 from control.publish.unit import Built, Config, Unit
 from dataplane.snapshot.diff import patched
 from dataplane.snapshot.model import Endpoint, Resource, ResourceKey
@@ -87,8 +88,9 @@ def test_what_was_said_is_what_the_world_means(first: list[Object], changes: lis
     for obj in first:
         world.put(kind_of(obj), obj)  # type: ignore[arg-type]
     ledger = Ledger(1)
+    memory: dict[Unit, Pieces] = {}
     for unit in units(world):
-        ledger.rebuild(unit, build_unit(world, unit, CONFIG))
+        ledger.rebuild(unit, build_unit(world, unit, CONFIG, memory.setdefault(unit, Pieces())))
     ledger.take(LANES, 0.0)
     worker: dict[ResourceKey, Resource] = patched({}, ledger.full(0.0))
     dirty: set[Unit] = set()
@@ -99,8 +101,8 @@ def test_what_was_said_is_what_the_world_means(first: list[Object], changes: lis
         dirty |= affected(world, kind, old, None if gone else obj, CONFIG)
         if wait:  # else the next change joins this one
             lanes = LANES if wait == 1 else LANES[:1]
-            worker = publish(ledger, world, dirty, lanes, worker)
-    worker = publish(ledger, world, dirty, LANES, worker)
+            worker = publish(ledger, world, dirty, lanes, worker, memory)
+    worker = publish(ledger, world, dirty, LANES, worker, memory)
     assert timeless(worker) == timeless(ledger.published) == timeless(build(world, CONFIG))
 
 
@@ -108,11 +110,12 @@ def publish(
     ledger: Ledger,
     world: LiveWorld,
     dirty: set[Unit],
-    lanes: tuple,
-    worker: dict[ResourceKey, Resource],  # type: ignore[type-arg]
+    lanes: tuple[Lane, ...],
+    worker: dict[ResourceKey, Resource],
+    memory: dict[Unit, Pieces],
 ) -> dict[ResourceKey, Resource]:
     for unit in sorted(dirty):
-        ledger.rebuild(unit, build_unit(world, unit, CONFIG))
+        ledger.rebuild(unit, build_unit(world, unit, CONFIG, memory.setdefault(unit, Pieces())))
     dirty.clear()
     version = ledger.version
     update = ledger.take(lanes, 0.0)
@@ -137,15 +140,20 @@ def end(id_: str, at: float, ready: bool = True) -> Endpoint:
 
 
 def test_one_flip_is_one_endpoint_and_carries_its_cause() -> None:
-    ledger = Ledger(1)
-    ledger.rebuild(WEB, built(end("p", 1.0), end("q", 1.0)))
-    ledger.take(LANES, 0.0)
-    ledger.rebuild(WEB, built(end("p", 2.0), end("q", 2.0, ready=False)))
-    update = ledger.take(LANES, 3.0)
-    assert update is not None
-    assert update.upserts == (end("q", 2.0, ready=False),)
-    assert (update.triggered_at, update.published_at) == (2.0, 3.0)
-    assert ledger.take(LANES, 4.0) is None
+    """Whatever else is in its slice, and however often others in it have flipped before."""
+    ledger, pieces, world = Ledger(1), Pieces(), LiveWorld()
+    world.put(SERVICE, service("web"))
+    for number, ready in enumerate([(True, True), (False, True), (False, False), (True, False)]):
+        ends = [endpoint(f"127.244.0.{n}", f"p{n}", is_ready) for n, is_ready in enumerate(ready)]
+        world.put(ENDPOINT_SLICE, slice_("s", "web", [*ends, endpoint("127.244.0.9", "q")], trigger=f"{number}.5"))
+        ledger.rebuild(WEB, build_unit(world, WEB, CONFIG, pieces))
+        update = ledger.take(LANES, 9.0)
+        assert update is not None
+        assert (update.triggered_at, update.published_at) == (number + 0.5, 9.0)
+        if number:
+            assert [(each.triggered_at, type(each)) for each in update.upserts] == [(number + 0.5, Endpoint)]  # type: ignore[union-attr]
+    assert ledger.published["endpoint", "a/web:80|uid-q"].triggered_at == 0.5  # type: ignore[union-attr]
+    assert ledger.take(LANES, 9.0) is None
 
 
 def test_what_came_and_went_unsaid_is_never_said() -> None:

@@ -185,3 +185,12 @@ def test_the_coarse_time_of_the_cause_is_kubernetes_own() -> None:
     slices["metadata"]["annotations"] = {"endpoints.kubernetes.io/last-change-trigger-time": "1970-01-01T00:01:00Z"}
     (found,) = endpoints(built(service("web"), slices))
     assert found.triggered_at == 60.0
+
+
+def test_one_pod_in_two_slices_at_two_addresses_is_two_endpoints() -> None:
+    slices = [slice_(name, "web", [endpoint(f"127.244.0.{n}", "p")]) for n, name in enumerate("ab")]
+    found = endpoints(built(service("web"), *slices))
+    assert [(each.id, each.address) for each in found] == [
+        ("uid-p", "127.244.0.0"),
+        ("127.244.0.1:8080", "127.244.0.1"),
+    ]
