@@ -44,8 +44,8 @@ class Attempts:
 
     __slots__ = ("_complete", "_head", "_head_of", "_sent", "_tried", "_waits_in", "backend", "began", "bytes_in",
                  "bytes_out", "client", "connect_s", "edge", "endpoint", "ends_by_close", "exchanges",
-                 "first_byte_s", "listener", "phase", "proxy", "request", "resolve", "route", "spec", "state", "status", "tries",
-                 "upstream")  # fmt: skip
+                 "first_byte_s", "listener", "phase", "proxy", "request", "resolve", "route", "spec", "state", "status",
+                 "tries", "upstream")  # fmt: skip
 
     def __init__(self, proxy: HttpProxy, client: Downstream, edge: Edge, listener: str, resolve: Resolve) -> None:
         self.proxy = proxy
