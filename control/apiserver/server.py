@@ -24,6 +24,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from control.api.kinds import EVENT, Kind
+from control.api.objects import key_of
 from control.api.rows import RESOURCES
 from control.api.scheme import Resource
 from control.api.status import StatusError, unauthorized
@@ -133,10 +134,11 @@ class ApiServer:
     ) -> LocalClient:
         return LocalClient(self.context, self._subresources, authenticated(user, groups))
 
-    async def prepare(self, api_port: int) -> None:
+    async def prepare(self, host: str, port: int) -> None:
         """Makes what every cluster has; local clients may be used from then on."""
+        self._host, self._port = host, port
         self.context.load_books()
-        await self._ensure(cluster(self.context.books.first_address, api_port))
+        await self._ensure(cluster(self.context.books.first_address, port or DEFAULT_PORT))
 
     async def start(
         self, host: str, port: int, ssl_context: ssl.SSLContext | None, *, sock: socket.socket | None = None
@@ -145,8 +147,9 @@ class ApiServer:
 
         With `sock`, which listens already (the supervisor keeps it over restarts of this process), that one is served.
         """
-        self._host, self._port = sock.getsockname()[:2] if sock is not None else (host, port)
-        await self.prepare(self._port or DEFAULT_PORT)
+        if sock is not None:
+            host, port = sock.getsockname()[:2]
+        await self.prepare(host, port)
         server = _Server(
             self._serve,
             request_factory=self._request,
@@ -233,25 +236,28 @@ class ApiServer:
 
     async def _ensure(self, wanted: list[Wanted]) -> None:
         for one in wanted:
-            kind, metadata = one.kind, one.obj["metadata"]
-            namespace = metadata.get("namespace", "")
-            resource = self.context.resources[kind]
-            options = WriteOptions(MANAGER, warns=False)
-            found = self.context.get(kind.resource, namespace, metadata["name"])
-            if found is None:
-                await create(self.context, resource, namespace, copied(one.obj), options)
-                continue
-            right = corrected(one, found)
-            if right is not None:
-                await put(self.context, resource, namespace, metadata["name"], copied(right), options)
+            try:
+                await self._ensure_one(one)
+            except StatusError as error:
+                logger.warning("%s %s is not as it should be: %s", one.kind, key_of(one.obj), error.message)
+
+    async def _ensure_one(self, one: Wanted) -> None:
+        kind, (namespace, name) = one.kind, key_of(one.obj)
+        resource = self.context.resources[kind]
+        options = WriteOptions(MANAGER, warns=False)
+        found = self.context.get(kind.resource, namespace, name)
+        if found is None:
+            await create(self.context, resource, namespace, copied(one.obj), options)
+            return
+        right = corrected(one, found)
+        if right is not None:
+            await put(self.context, resource, namespace, name, copied(right), options)
 
     async def _tend(self) -> None:
         while True:
             await asyncio.sleep(TEND_EVERY_S)
             try:
                 await self.tend()
-            except StatusError as error:
-                logger.warning("%s", error.message)
             except StoreError as error:
                 logger.warning("%s", store_failure(error).message)
 

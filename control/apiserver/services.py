@@ -66,6 +66,13 @@ def has_health_port(service: Mapping[str, Any]) -> bool:
     return spec.get("type") == "LoadBalancer" and spec.get("externalTrafficPolicy") == "Local"
 
 
+def is_external(service: Mapping[str, Any]) -> bool:
+    """Whether the Service can be reached from outside, so that externalTrafficPolicy means something."""
+    spec = spec_of(service)
+    type_ = spec.get("type", "ClusterIP")
+    return type_ in ("NodePort", "LoadBalancer") or (type_ == "ClusterIP" and bool(spec.get("externalIPs")))
+
+
 def addresses_of(service: Mapping[str, Any]) -> list[str]:
     if not has_address(service):
         return []
@@ -123,26 +130,28 @@ def _normalize(spec: Object, was: Mapping[str, Any]) -> None:
 
 
 def _drop_inapplicable(new: Object, old: Object) -> None:
+    """Takes away what the new type has no use for, where the client has not set it to something new."""
     spec, was = new["spec"], spec_of(old)
-    if has_address(old) and not has_address(new) and spec.get("type") == "ExternalName":
-        if spec.get("clusterIP") == was.get("clusterIP"):
-            for key in ("clusterIP", "clusterIPs"):
-                spec.pop(key, None)
-        for key in ("ipFamilies", "ipFamilyPolicy"):
-            if spec.get(key) == was.get(key):
-                spec.pop(key, None)
+    if has_address(old) and spec.get("type") == "ExternalName":
+        _drop_same(spec, was, "clusterIPs" if spec.get("clusterIP") == was.get("clusterIP") else "", "clusterIP")
+        _drop_same(spec, was, "ipFamilies", "ipFamilyPolicy")
     if has_node_ports(old) and not has_node_ports(new) and spec.get("type") != "LoadBalancer":
         before = {port.get("nodePort") for port in was.get("ports") or ()}
         for port in spec.get("ports") or ():
             if port.get("nodePort") in before:
                 port.pop("nodePort", None)
-    lost_health_port = has_health_port(old) and not has_health_port(new)
-    if lost_health_port and spec.get("healthCheckNodePort") == was.get("healthCheckNodePort"):
-        spec.pop("healthCheckNodePort", None)
+    if is_external(old) and not is_external(new):
+        _drop_same(spec, was, "externalTrafficPolicy")
+    if has_health_port(old) and not has_health_port(new):
+        _drop_same(spec, was, "healthCheckNodePort")
     if was.get("type") == "LoadBalancer" and spec.get("type") != "LoadBalancer":
-        for key in ("allocateLoadBalancerNodePorts", "loadBalancerClass"):
-            if spec.get(key) == was.get(key):
-                spec.pop(key, None)
+        _drop_same(spec, was, "allocateLoadBalancerNodePorts", "loadBalancerClass")
+
+
+def _drop_same(spec: Object, was: Mapping[str, Any], *keys: str) -> None:
+    for key in keys:
+        if spec.get(key) == was.get(key):
+            spec.pop(key, None)
 
 
 def grant(service: Object, old: Object | None, books: Books) -> Grant:

@@ -135,7 +135,7 @@ async def cluster(**more: Any) -> AsyncIterator[Cluster]:
     store = Store.open(None)
     auth = Authenticator(signing_key=b"a key of the tests", clock=clock)
     server = ApiServer(store, auth=auth, service_cidr="127.96.0.0/16", clock=clock, rng=Random(1), **more)
-    await server.prepare(6443)
+    await server.prepare("127.0.0.1", 6443)
     made = Cluster(server, store, clock)
     try:
         yield made
