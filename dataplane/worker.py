@@ -109,6 +109,7 @@ class Worker:
         self.listeners.close()
         self.proxy.drain()
         if timeout > 0:
+            log.info("draining for up to %g s", timeout)
             await asyncio.gather(self.proxy.drained(timeout), self.relays.drained(timeout))
         self.proxy.stop()
         self.relays.abort()
@@ -225,7 +226,6 @@ async def serve(options: Options, on_ready: Callable[[], None] = lambda: None) -
     log.info("%s is up", options.name)
     on_ready()
     await ending.wait()
-    log.info("draining for up to %g s", options.drain_timeout_s)
     stopping = loop.create_task(worker.stop())
     cut = loop.create_task(cutting.wait())
     await asyncio.wait((stopping, cut), return_when=asyncio.FIRST_COMPLETED)

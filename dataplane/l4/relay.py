@@ -11,7 +11,8 @@ bytes wait here and the giving side is not read (its own TCP window then closes)
 answer at most one read of the client's bytes is kept.
 
 There is no idle timeout: kube-proxy's is conntrack's 24 hours, and the number of connections is bounded where they
-are accepted. `connections_max`, `pending_max` and the timeouts for responses are of requests and not used here.
+are accepted. A connection that one side has ended is given `HALF_CLOSED_S` for the other. `connections_max`,
+`pending_max` and the timeouts for responses are of requests and not used here.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ from dataplane.table import Backend, Endpoint
 log = logging.getLogger(__name__)
 
 HIGH_WATER = 64 * 1024  # bytes that may wait for a slow side; nginx's stream proxy_buffer_size is 16k
+HALF_CLOSED_S = 3600.0  # kube-proxy's conntrack.tcpCloseWaitTimeout
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EADDRNOTAVAIL)  # ours to blame, not the endpoint
 RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() sends RST and discards what is unsent
 
@@ -143,8 +145,8 @@ class Side(asyncio.Protocol):
 class Relay:
     """One connection: client, endpoint, and what becomes of both."""
 
-    __slots__ = ("_attempts", "_began", "_connect_s", "_dial", "_dialed_at", "_endpoint", "_held", "_phase", "_pick",
-                 "_relays", "_route", "client", "endpoint_side", "first_byte_s", "state")  # fmt: skip
+    __slots__ = ("_attempts", "_began", "_connect_s", "_dial", "_dialed_at", "_endpoint", "_expiry", "_held", "_phase",
+                 "_pick", "_relays", "_route", "client", "endpoint_side", "first_byte_s", "state")  # fmt: skip
 
     def __init__(self, relays: Relays, route: Route, pick: Pick) -> None:
         self.client = Side(self, "client-eof", "client-lost")
@@ -162,6 +164,7 @@ class Relay:
         self._dialed_at = 0.0
         self._held = b""
         self._dial: asyncio.Task[None] | None = None
+        self._expiry: asyncio.TimerHandle | None = None
 
     def __repr__(self) -> str:
         return f"Relay({self._route.listener} to {self._endpoint}, {self.state})"
@@ -205,6 +208,7 @@ class Relay:
             self._join()
         elif before == "open":
             self._shut(event)
+            self._await_other_side()
 
     def _lease(self, tried: Collection[str]) -> Endpoint | None:
         endpoint = self._pick(tried)
@@ -257,6 +261,10 @@ class Relay:
             client.resume_reading()
         if self.state == "to-client":
             endpoint.write_eof()
+            self._await_other_side()
+
+    def _await_other_side(self) -> None:
+        self._expiry = asyncio.get_running_loop().call_later(HALF_CLOSED_S, self.on, "expired")
 
     def _shut(self, event: Event) -> None:
         """Pass a FIN on."""
@@ -270,6 +278,8 @@ class Relay:
         if self._dial is not None and self._dial is not asyncio.current_task():
             self._dial.cancel()
         self._dial = None
+        if self._expiry is not None:
+            self._expiry.cancel()
         for side in (self.client, self.endpoint_side):
             if side.transport is not None:
                 _abort(side.transport) if reset else side.transport.close()

@@ -12,6 +12,8 @@ a complete one.
     to-endpoint    the endpoint has sent its FIN
     ended          nothing remains; what still happens to the two sockets is of no interest
 
+A connection of which one direction has ended is not kept for ever: it *expires*, as conntrack's CLOSE_WAIT does.
+
 `outcome` says how a flow record calls an end. That an endpoint which has ended its own direction is followed by a
 client that resets instead of closing is a complete exchange: load generators do it to save themselves TIME_WAIT.
 """
@@ -22,7 +24,7 @@ from typing import Literal
 
 State = Literal["dialing", "dialing-ended", "open", "to-client", "to-endpoint", "ended"]
 Event = Literal["connected", "refused", "timeout", "overload", "client-eof", "endpoint-eof", "client-lost",
-                "endpoint-lost", "drained"]  # fmt: skip
+                "endpoint-lost", "expired", "drained"]  # fmt: skip
 DialFailure = Literal["refused", "timeout", "overload"]
 
 NEXT: dict[State, dict[Event, State]] = {
@@ -54,12 +56,14 @@ NEXT: dict[State, dict[Event, State]] = {
         "endpoint-eof": "ended",
         "client-lost": "ended",
         "endpoint-lost": "ended",
+        "expired": "ended",
         "drained": "ended",
     },
     "to-endpoint": {
         "client-eof": "ended",
         "client-lost": "ended",
         "endpoint-lost": "ended",
+        "expired": "ended",
         "drained": "ended",
     },
     "ended": {},
@@ -89,6 +93,6 @@ def outcome(state: State, event: Event) -> str:
         return "ok" if state == "to-endpoint" else "client_abort"
     if event == "endpoint-lost":
         return "reset"
-    if is_clean(event):
-        return "ok"
-    return event
+    if event == "expired":
+        return "timeout"
+    return "ok" if is_clean(event) else event

@@ -1,9 +1,10 @@
 """TLS contexts chosen by the name that a client asks for (SNI), from the Certificate resources in force.
 
 An exact host wins over a wildcard (one label, RFC 6125 section 6.4.3), a wildcard over the default certificate (host
-""). For a name nobody has, where there is no default either, the handshake fails (with unrecognized_name; the event
-loop closes without sending that alert, so clients see a reset). A client without SNI gets the default. Contexts are made per certificate and reused while it stays the same, so swapping in
-a new set costs what changed and open connections keep what they negotiated.
+""). For a name nobody has, where there is no default either, the handshake fails (with unrecognized_name, but the
+event loop closes without sending that alert, so clients see a reset). A client without SNI gets the default. Contexts
+are made per certificate and reused while it stays the same, so swapping in a new set costs what changed and open
+connections keep what they negotiated.
 
 TLS 1.2 is the oldest version (RFC 8996 forbids older ones), ciphers of 1.2 are those with forward secrecy and AEAD
 (Mozilla's "intermediate" list), compression and renegotiation are off, ALPN offers http/1.1 only.

@@ -260,6 +260,18 @@ async def test_a_client_that_leaves_while_we_dial_ends_the_dial() -> None:
         assert await tested.is_settled()
 
 
+async def test_a_side_that_never_ends_is_not_waited_for_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(relay, "HALF_CLOSED_S", 0.001)
+    async with origin() as app, relayed(app) as tested:
+        client = await tested.client()
+        client.finish()
+        served = await app.accepted()
+        with pytest.raises(ConnectionResetError):
+            await client.rest()
+        assert (await tested.flow()).outcome == "timeout"
+        served.close()
+
+
 async def test_a_drain_waits_for_the_end_and_an_abort_makes_one() -> None:
     async with origin(echo=b"!") as app, relayed(app) as tested:
         assert await tested.relays.drained(0.001)

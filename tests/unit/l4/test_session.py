@@ -50,6 +50,7 @@ def test_what_cannot_happen_is_an_error() -> None:
         ("dialing", "refused", "refused"),
         ("dialing", "timeout", "timeout"),
         ("dialing-ended", "overload", "overload"),
+        ("to-client", "expired", "timeout"),
         ("open", "drained", "drained"),
     ],
 )
