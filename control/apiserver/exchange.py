@@ -62,7 +62,7 @@ class Answer:
     headers: Mapping[str, str] | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Flow:
     """A response that goes on: `chunks` ends by itself, or soon after `close` was called."""
 

@@ -7,6 +7,7 @@ their tables.
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import ssl
 from pathlib import Path
@@ -96,6 +97,10 @@ class ControlPlane:
         await self.mirror.synced.wait()
         self._ready.say("controllers")
         self._ready.say("publisher")
+
+    async def wait(self) -> None:
+        """Never returns: every part of it mends itself or logs."""
+        await asyncio.Event().wait()
 
     async def stop(self) -> None:
         """In reverse: nobody decides any more, then nobody is answered, then what was written is safe."""

@@ -25,6 +25,8 @@ from control.supervise.ready import ReadyPipe
 
 
 class Role(Protocol):
+    async def wait(self) -> None: ...
+
     async def stop(self) -> None: ...
 
 
@@ -55,7 +57,7 @@ def options_of(arguments: list[str]) -> Options:
     return parser.parse_args(arguments, namespace=Options())
 
 
-def run(name: str, begin: Begin, expected: tuple[type[Exception], ...] = ()) -> int:
+def run(begin: Begin, expected: tuple[type[Exception], ...] = ()) -> int:
     """The process's whole life; its exit code."""
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     arguments = sys.argv[1:]
@@ -66,6 +68,9 @@ def run(name: str, begin: Begin, expected: tuple[type[Exception], ...] = ()) -> 
         if settings is None:
             raise SettingsError(f"{folders.data} holds no cluster")
         uvloop.run(_live(settings, folders, arguments, begin))
+    except ConnectionError as error:
+        logging.error("%s", error)
+        return 1
     except Exception as error:
         if not isinstance(error, (SettingsError, *expected)):
             raise
@@ -83,5 +88,10 @@ async def _live(settings: Settings, folders: Folders, arguments: list[str], begi
     role = await begin(settings, folders, arguments)
     gc.collect()
     gc.freeze()  # modules, schemas and tables live as long as the process: the collector need not look at them again
-    await ending.wait()
+    ended = [asyncio.ensure_future(ending.wait()), asyncio.ensure_future(role.wait())]
+    done, rest = await asyncio.wait(ended, return_when=asyncio.FIRST_COMPLETED)
+    for task in rest:
+        task.cancel()
+    for task in done:
+        task.result()
     await role.stop()

@@ -29,4 +29,4 @@ async def begin(settings: Settings, folders: Folders, arguments: list[str]) -> R
 
 
 if __name__ == "__main__":
-    sys.exit(run("control", begin, (StoreError,)))
+    sys.exit(run(begin, (StoreError,)))
