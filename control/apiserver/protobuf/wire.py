@@ -10,8 +10,9 @@ Types: `s` string, `y` bytes (base64 in JSON), `i` integer, `b` boolean, `d` dou
 before it says repeated, a `%` that it is the value of a map, a `<` that the message's fields belong to the parent
 itself: Go embeds some structs (VolumeSource in Volume), protobuf nests them, JSON does not.
 
-Go writes every field that is not a pointer, zero or not, so zeros mean as little here as in JSON's omitempty:
-`control.api.decode` drops them by the same rules as for JSON. Unknown field numbers are skipped, as Go does.
+Go writes every field that is not a pointer, zero or not, and which are pointers the bytes do not tell. An empty string
+is taken for an absent one (no client means more by it); zero numbers and false are left to `control.api.decode`, which
+knows where they mean something (`replicas: 0`). Unknown field numbers are skipped, as Go does.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from control.api.objects import Object
 
 MAGIC = b"k8s\x00"
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+_NOTHING = memoryview(b"")
 DEPTH_MAX = 100  # gogo's generated code and upb stop nested messages there too
 _META = "io.k8s.apimachinery.pkg.apis.meta.v1."
 
@@ -51,22 +53,17 @@ def envelope(body: bytes) -> tuple[str, str, bytes]:
     """(apiVersion, kind, the message) of a request body."""
     if not body.startswith(MAGIC):
         raise ProtobufError("provided data does not appear to be a protobuf message, expected prefix [107 56 115 0]")
-    version = kind = ""
-    raw = b""
-    for number, value in _fields(memoryview(body)[len(MAGIC) :]):
-        if number == 1 and isinstance(value, memoryview):
-            names = {inner: bytes(part).decode() for inner, part in _fields(value) if isinstance(part, memoryview)}
-            version, kind = names.get(1, ""), names.get(2, "")
-        elif number == 2 and isinstance(value, memoryview):
-            raw = bytes(value)
-    return version, kind, raw
+    parts = _numbered(memoryview(body)[len(MAGIC) :])
+    names = _numbered(_bytes(parts.get(1, _NOTHING)))
+    version, kind = (_text(_bytes(names.get(number, _NOTHING))) for number in (1, 2))
+    return version, kind, bytes(_bytes(parts.get(2, _NOTHING)))
 
 
 def message(data: bytes, definition: str) -> Object:
     """The message of a definition as JSON has it."""
     try:
         value = _message(memoryview(data), definition, 0)
-    except (IndexError, KeyError, UnicodeDecodeError, orjson.JSONDecodeError, struct.error) as error:
+    except (KeyError, orjson.JSONDecodeError, struct.error) as error:
         raise ProtobufError(f"proto: {definition} is malformed: {error}") from None
     if not isinstance(value, dict):
         raise ProtobufError(f"proto: {definition} is no object")
@@ -79,7 +76,7 @@ def _message(data: memoryview, definition: str, depth: int) -> Any:
         return special(data)
     if depth > DEPTH_MAX:
         raise ProtobufError("proto: exceeded max recursion depth")
-    fields = _table(definition)
+    fields = table_of(definition)
     found: Object = {}
     for number, raw in _fields(data):
         field = fields.get(number)
@@ -93,7 +90,9 @@ def _message(data: memoryview, definition: str, depth: int) -> Any:
         elif field.repeated:
             found.setdefault(field.name, []).extend(_values(raw, field.type, depth))
         else:
-            found[field.name] = _value(raw, field.type, depth)
+            value = _value(raw, field.type, depth)
+            if value != "":
+                found[field.name] = value
     return found
 
 
@@ -102,7 +101,7 @@ def _entry(raw: int | memoryview, type_: str, depth: int) -> tuple[str, Any]:
     key, value = "", _ZEROS.get(type_)
     for number, part in _fields(_bytes(raw)):
         if number == 1:
-            key = bytes(_bytes(part)).decode()
+            key = _text(_bytes(part))
         elif number == 2:
             value = _value(part, type_, depth)
     return key, value
@@ -121,7 +120,7 @@ def _values(raw: int | memoryview, type_: str, depth: int) -> list[Any]:
 
 def _value(raw: int | memoryview, type_: str, depth: int) -> Any:
     if type_ == "s":
-        return bytes(_bytes(raw)).decode()
+        return _text(_bytes(raw))
     if type_ == "i":
         number = _integer(raw)
         return number - (1 << 64) if number >= 1 << 63 else number
@@ -141,6 +140,13 @@ def _bytes(raw: int | memoryview) -> memoryview:
     if isinstance(raw, int):
         raise ProtobufError("proto: wrong wire type: a number where bytes belong")
     return raw
+
+
+def _text(data: memoryview) -> str:
+    try:
+        return bytes(data).decode()
+    except UnicodeDecodeError:
+        raise ProtobufError("proto: string field contains invalid UTF-8") from None
 
 
 def _integer(raw: int | memoryview) -> int:
@@ -218,24 +224,24 @@ def _utc(seconds: int) -> datetime:
 
 
 def _quantity(data: memoryview) -> str:
-    return bytes(_bytes(_numbered(data).get(1, memoryview(b"0")))).decode()
+    return _text(_bytes(_numbered(data).get(1, memoryview(b"0"))))
 
 
 def _int_or_string(data: memoryview) -> int | str:
     parts = _numbered(data)
     if parts.get(1, 0) == 1:
-        return bytes(_bytes(parts.get(3, memoryview(b"")))).decode()
+        return _text(_bytes(parts.get(3, _NOTHING)))
     number: int = _value(parts.get(2, 0), "i", 0)
     return number
 
 
 def _raw_json(data: memoryview) -> Any:
-    raw = bytes(_bytes(_numbered(data).get(1, memoryview(b""))))
+    raw = bytes(_bytes(_numbered(data).get(1, _NOTHING)))
     return orjson.loads(raw) if raw else None
 
 
 def _items(data: memoryview) -> list[str]:
-    return [bytes(_bytes(raw)).decode() for number, raw in _fields(data) if number == 1]
+    return [_text(_bytes(raw)) for number, raw in _fields(data) if number == 1]
 
 
 _SPECIAL: Mapping[str, Callable[[memoryview], Any]] = {
@@ -262,7 +268,7 @@ def _all_fields() -> dict[str, Object]:
 
 
 @cache
-def _table(definition: str) -> dict[int, Field]:
+def table_of(definition: str) -> dict[int, Field]:
     return {int(number): field_of(name, text) for number, (name, text) in _all_fields()[definition].items()}
 
 
