@@ -17,8 +17,6 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from control.api.kinds import CONFIG_MAP, POD, SECRET, SERVICE, Kind
 from control.api.objects import Object, name_of, namespace_of, spec_of, uid_of
 from control.kubelet.heartbeat import Heartbeat, read_machine
@@ -105,22 +103,21 @@ class Agent:
         }
 
     async def run(self) -> None:
-        tasks = [asyncio.ensure_future(self.follow_exits())]
+        tasks: list[asyncio.Future[Any]] = [asyncio.ensure_future(self.follow_exits())]
         tasks += [asyncio.ensure_future(heartbeat.run()) for heartbeat in self.heartbeats]
         if self.run_socket is not None:
             await self.server.start(self.run_socket)
         self.mirror.start()
+        stopped = asyncio.ensure_future(self.stopping.wait())
+        tasks += [asyncio.ensure_future(self.open_books()), stopped]
         try:
-            tasks.append(asyncio.ensure_future(self.open_books()))
-            stopped = asyncio.ensure_future(self.stopping.wait())
-            done, _ = await asyncio.wait([stopped, tasks[0]], return_when=asyncio.FIRST_COMPLETED)
-            if stopped not in done:
-                stopped.cancel()
+            await asyncio.wait([stopped, tasks[0]], return_when=asyncio.FIRST_COMPLETED)
+            if tasks[0].done():
                 tasks[0].result()  # the supervisor is gone: raises ConnectionError
         finally:
             await self.shut(tasks)
 
-    async def shut(self, tasks: list[asyncio.Task[None]]) -> None:
+    async def shut(self, tasks: list[asyncio.Future[Any]]) -> None:
         for runner in self.runners.values():
             runner.close()
         everything = [*tasks, *self.ward.tasks]
@@ -236,6 +233,8 @@ class Agent:
         """The rows of the ConfigMap kube-system/loopkube-images come first; a bad row spoils only its key."""
         found = self.ward.world.get(CONFIG_MAP, *IMAGES_MAP)
         rows: list[Row] = []
+        if found is not None:
+            import yaml  # 3 MB and 20 ms, for those who have such a map
         for key, text in sorted(((found or {}).get("data") or {}).items()):
             source = f"ConfigMap {'/'.join(IMAGES_MAP)}, key {key}"
             try:
@@ -253,6 +252,8 @@ class Agent:
 
 def load_image_file(path: Path) -> ImageTable:
     """The shipped table with the rows of a user's YAML or JSON file in front; raises ImageTableError, OSError."""
+    import yaml
+
     text = path.read_text()
     try:
         document = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)

@@ -10,8 +10,14 @@ sees is a *verdict*, which changes only after `failureThreshold` or `successThre
     readiness  failure               yes                 goes on; also while the pod terminates
 
 A startup probe goes on hold after a success, too: it has nothing more to find out. Outcomes that say the *prober*
-failed ("error") count for nothing. Looks fall on ticks of the period, counted from the worker's making; with
-`at_start` the ticks are counted from the container's start, so that the first look is not up to a period late.
+failed ("error") count for nothing.
+
+Looks fall on ticks of the period, counted from the worker's making. Two knobs take out the waiting that has nothing to
+do with the application. With `at_start` the ticks are counted from the container's start (a liveness probe's first one
+is then a period later). With `eager_s` a readiness or startup probe that has not succeeded yet looks between ticks,
+too, first so often and then at a tenth of the container's age; such looks can only succeed: a failure before the first
+full period, or between ticks, is silent and counts for nothing. So a server that needs 130 ms to listen is ready after
+150 ms, and thresholds still mean what they say.
 """
 
 from __future__ import annotations
@@ -74,28 +80,19 @@ class Worker:
     """Times are monotonic seconds. The shell calls `see` with what it knows of the container, asks `next_at`, looks
     when that time has come, and hands the outcome to `take`."""
 
-    __slots__ = (
-        "_anchor",
-        "_at_start",
-        "_held",
-        "_last",
-        "_run",
-        "_started_at",
-        "container_id",
-        "gated",
-        "spec",
-        "verdict",
-    )
-
-    def __init__(self, spec: ProbeSpec, now: float, *, at_start: bool, jitter_s: float = 0.0) -> None:
+    def __init__(
+        self, spec: ProbeSpec, now: float, *, at_start: bool, eager_s: float = 0.0, jitter_s: float = 0.0
+    ) -> None:
         self.spec = spec
         self.verdict: bool | None = INITIAL[spec.kind]
         self.container_id = ""
         self.gated = spec.kind != "startup"  # until the container has started
         self._at_start = at_start
+        self._eager_s = eager_s if spec.kind != "liveness" else 0.0
         self._anchor = now + jitter_s  # ticks are counted from here
         self._started_at = 0.0
         self._held = False
+        self._succeeded = False
         self._last: bool | None = None
         self._run = 0
 
@@ -105,16 +102,18 @@ class Worker:
 
     def see(self, container_id: str, started_at: float, *, started: bool, terminating: bool, now: float) -> None:
         """The container as it is: "" when none runs; `started` says that the startup gate is open."""
+        spec = self.spec
         if container_id != self.container_id:
             self.container_id = container_id
-            self.verdict = INITIAL[self.spec.kind]
-            self._held, self._last, self._run = False, None, 0
+            self.verdict = INITIAL[spec.kind]
+            self._held, self._succeeded, self._last, self._run = False, False, None, 0
             self._started_at = started_at
             if self._at_start:
-                self._anchor = started_at + self.spec.initial_delay_s
-        if terminating and self.spec.kind != "readiness":
+                delay_s = spec.initial_delay_s
+                self._anchor = started_at + (delay_s or (spec.period_s if spec.kind == "liveness" else 0.0))
+        if terminating and spec.kind != "readiness":
             self._held = True
-        gated = self.spec.kind != "startup" and not started
+        gated = spec.kind != "startup" and not started
         if self.gated and not gated and self._at_start:
             self._anchor = max(self._anchor, now)  # the gate opens: look at once
         self.gated = gated
@@ -123,28 +122,48 @@ class Worker:
     def looking(self) -> bool:
         return bool(self.container_id) and not self._held and not self.gated
 
+    @property
+    def eager(self) -> bool:
+        return self._eager_s > 0 and not self._succeeded
+
     def next_at(self, now: float) -> float | None:
-        """The next tick at or after `now`; None while there is nothing to look at."""
+        """The next time to look, at or after `now`; None while there is nothing to look at."""
         if not self.looking:
             return None
-        earliest = max(now, self._started_at + self.spec.initial_delay_s, self._anchor)
-        periods = (earliest - self._anchor) / self.spec.period_s
+        begin = max(self._started_at + self.spec.initial_delay_s, self._anchor)
+        tick = self._tick_from(max(now, begin))
+        if self.eager and now > begin:
+            return min(tick, now + max(self._eager_s, (now - begin) / 10))
+        return tick
+
+    def _tick_from(self, at: float) -> float:
+        periods = (at - self._anchor) / self.spec.period_s
         whole = int(periods)
-        if periods - whole > 1e-9:
+        if periods - whole > 1e-6:
             whole += 1
         return self._anchor + whole * self.spec.period_s
 
-    def take(self, outcome: Outcome) -> bool | None:
+    def counts(self, at: float) -> bool:
+        """Whether a failure of the look begun at `at` counts (and is worth an event): see eagerness above."""
+        if not self.eager:
+            return True
+        on_tick = abs(at - self._tick_from(at - self._eager_s / 2)) < self._eager_s / 2
+        return on_tick and at >= self._anchor + self.spec.period_s - self._eager_s / 2
+
+    def take(self, outcome: Outcome, *, counts: bool = True) -> bool | None:
         """An outcome; returns the verdict when this one made it or changed it, None otherwise."""
         if outcome.result == "error" or not self.looking:
             return None
         good = outcome.good
+        if not good and not counts:
+            return None
+        self._succeeded = self._succeeded or good
         self._run = self._run + 1 if self._last == good else 1
         self._last = good
         if self._run < (self.spec.success_threshold if good else self.spec.failure_threshold):
             return None
-        changed = self.verdict is not good or (self.spec.kind == "readiness" and self._run == 1)
+        changed = self.verdict is not good
         self.verdict = good
         if self.spec.kind == "startup" or (self.spec.kind == "liveness" and not good):
             self._held, self._run = True, 0
-        return good if changed else None
+        return good if changed or self.spec.kind == "startup" else None

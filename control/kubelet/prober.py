@@ -85,7 +85,13 @@ class PodProber:
             seat = self.seats.get(key)
             if seat is None:
                 jitter_s = self.rng.random() * spec.period_s if self.knobs.probe_jitter else 0.0
-                worker = Worker(spec, now, at_start=self.knobs.probe_at_start, jitter_s=jitter_s)
+                worker = Worker(
+                    spec,
+                    now,
+                    at_start=self.knobs.probe_at_start,
+                    eager_s=self.knobs.probe_eager_s,
+                    jitter_s=jitter_s,
+                )
                 seat = self.seats[key] = Seat(worker)
             before = seat.worker.container_id
             seat.around = around
@@ -117,6 +123,7 @@ class PodProber:
     async def take_look(self, key: tuple[str, ProbeKind], seat: Seat) -> None:
         worker, container_id = seat.worker, seat.worker.container_id
         assert seat.around is not None
+        counts = worker.counts(self.loop.time())
         async with self.limit:
             try:
                 outcome = await self.handlers.perform(worker.spec.handler, seat.around(), worker.spec.timeout_s)
@@ -129,9 +136,9 @@ class PodProber:
         if worker.container_id != container_id:
             self.arm(key, seat)
             return
-        if outcome.result != "success" and worker.looking:
+        if outcome.result != "success" and worker.looking and counts:
             self.on_trouble(key[0], key[1], outcome)
-        verdict = worker.take(outcome)
+        verdict = worker.take(outcome, counts=counts)
         if verdict is not None:
             self.on_verdict(key[0], key[1], verdict)
         if key in self.seats:

@@ -49,7 +49,7 @@ class LogServer:
 
     async def start(self, path: Path) -> None:
         path.unlink(missing_ok=True)
-        self.runner = web.ServerRunner(web.Server(self.handle))
+        self.runner = web.ServerRunner(web.Server(self.handle, access_log=None))
         await self.runner.setup()
         old_mask = os.umask(0o077)
         try:

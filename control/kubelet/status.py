@@ -60,8 +60,9 @@ def changes(pod: Object, wanted: Object) -> Object | None:
     patch: Object = {}
     for name, value in wanted.items():
         if name == "conditions":
-            changed = [condition for condition in value if condition_of(pod, condition["type"]) != condition]
-            if changed:
+            pairs = [(condition_of(pod, condition["type"]) or {}, condition) for condition in value]
+            changed = [{**dict.fromkeys(had), **condition} for had, condition in pairs if had != condition]
+            if changed:  # merged by type: what a condition says no longer has to be taken back as null
                 patch["conditions"] = changed
         elif old.get(name) != value:
             patch[name] = value

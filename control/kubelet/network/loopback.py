@@ -116,4 +116,5 @@ def wildcard_message(container: str, ports: Iterable[int], ip: str) -> str:
 
 
 def conflict_message(container: str, ip: str) -> str:
-    return f"Container {container} ended because its port was taken; {ADVICE.format(ip=ip)}"
+    why = "its port was taken, perhaps by a process that listens on all addresses"
+    return f"Container {container} ended because {why}; {ADVICE.format(ip=ip)}"
