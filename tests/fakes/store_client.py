@@ -1,13 +1,14 @@
 """A `Client` straight over a `Store`: API semantics without schemas, for tests of mirrors, runners and publishers.
 
 It stamps uid and creationTimestamp, checks preconditions, merges merge-patches, and can be told to fail:
-`fail(n, error)` makes the next n calls raise, `refuse(verb, kind, error)` one verb of one kind. `calls` is what was
-asked.
+`fail(n, error)` makes the next n calls raise, `refuse(verb, kind, error)` one verb of one kind, `hold(kind)` lets its
+watches lag. `calls` is what was asked.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+import asyncio
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,7 +30,7 @@ class StoreClient:
         self._uids = 0
         self._failures: list[Exception] = []
         self._refused: dict[tuple[str, Kind], Exception] = {}
-        self.on_write: Callable[[], None] = lambda: None
+        self._gates: dict[Kind, asyncio.Event] = {}
 
     def fail(self, count: int, error: Exception) -> None:
         self._failures += [error] * count
@@ -39,6 +40,13 @@ class StoreClient:
             self._refused.pop((verb, kind), None)
         else:
             self._refused[verb, kind] = error
+
+    def hold(self, kind: Kind) -> None:
+        """Watches of a kind deliver nothing until `release`: the mirror lags behind."""
+        self._gates[kind] = asyncio.Event()
+
+    def release(self, kind: Kind) -> None:
+        self._gates.pop(kind).set()
 
     def drop_watches(self) -> None:
         """The server closes every watch."""
@@ -81,6 +89,8 @@ class StoreClient:
             watch = self.store.watch(kind.resource, namespace, since=int(resource_version))
             self.watches.append(watch)
             async for event in watch:
+                if kind in self._gates:
+                    await self._gates[kind].wait()
                 yield WatchEvent(event.type, event.stored.obj)
         except Compacted as error:
             raise expired(str(error)) from None
@@ -103,7 +113,6 @@ class StoreClient:
             stored = await self.store.put(kind.resource, namespace, name, new, expect=0)
         except AlreadyThere:
             raise already_exists(kind, name) from None
-        self.on_write()
         return stored.obj
 
     async def update(self, kind: Kind, obj: Object, *, subresource: str = "") -> Object:
@@ -118,7 +127,6 @@ class StoreClient:
             raise conflict(kind, name) from None
         except Missing:
             raise not_found(kind, name) from None
-        self.on_write()
         return stored.obj
 
     async def patch(
@@ -141,7 +149,6 @@ class StoreClient:
         if wanted and wanted != uid_of(current.obj):
             raise conflict(kind, name, "the UID in the precondition does not match")
         stored = await self.store.put(kind.resource, namespace, name, _merged(current.obj, patch), expect=None)
-        self.on_write()
         return stored.obj
 
     async def delete(
@@ -164,7 +171,6 @@ class StoreClient:
         if resource_version and int(resource_version) != current.revision:
             raise conflict(kind, name)
         stored = await self.store.delete(kind.resource, namespace, name, expect=None)
-        self.on_write()
         return stored.obj
 
 

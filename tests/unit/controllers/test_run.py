@@ -132,20 +132,53 @@ async def test_own_deeds_are_known_before_the_next_look(setting: Setting) -> Non
     assert setting.tally()["failures"] == 0
 
 
-async def test_deleted_pods_are_not_counted_again(setting: Setting) -> None:
+async def test_a_deletion_is_seen_before_the_next_decision(setting: Setting) -> None:
+    """With a mirror that lags, a second look would delete a second pod, since the first still seems to be there."""
     for n in range(4):
         await setting.client.create(POD, pod(f"p{n}"))
 
     def decide(world: World, key: Key, now: datetime) -> list[Action]:
         pods = world.list(POD, "a")
-        return [Delete(POD, *key_of(each), uid_of(each)) for each in pods[:-2]]
+        chosen = pods[len(probe.seen) % len(pods)]  # another one at every look
+        return [Delete(POD, *key_of(chosen), uid_of(chosen))] if len(pods) > 3 else []
 
-    await setting.begin(decide)
+    probe = Probe(decide)
+    await setting.begin(lambda world, key, now: [], probe)
+    setting.client.hold(POD)
     await setting.client.create(CONFIG_MAP, config_map("c"))
-    await setting.client.patch(CONFIG_MAP, "a", "c", {"data": {"n": "1"}})
-    await until(lambda: len(setting.pods()) == 2)
+    await until(lambda: len(setting.pods()) == 3)
+    for n in range(3):
+        await setting.client.patch(CONFIG_MAP, "a", "c", {"data": {"n": str(n)}})
+        for _ in range(20):
+            await asyncio.sleep(0)
+    assert len(probe.seen) == 1
+    setting.client.release(POD)
     await setting.settled()
-    assert setting.pods() == ["p2", "p3"]
+    assert len(setting.pods()) == 3
+    assert len(probe.seen) > 1
+
+
+async def test_a_controller_may_allow_several_keys_at_once(setting: Setting) -> None:
+    """Each key makes one pod and then another: both steps of all keys are done, and no key is ever held twice."""
+
+    def decide(world: World, key: Key, now: datetime) -> list[Action]:
+        have = [each for each in ("x", "y") if world.get(POD, "a", f"{key.name}{each}")]
+        return [Create(POD, pod(f"{key.name}{'xy'[len(have)]}"))] if len(have) < 2 else []
+
+    class Wide(Probe):
+        concurrency = 3
+
+        @property
+        def watches(self) -> Mapping[Kind, Callable[[World, Object], Iterable[Key]]]:
+            return {**super().watches, POD: lambda world, obj: [Key("a", key_of(obj).name[:-1])]}
+
+    wide = Wide(decide)
+    wide.name = "wide"
+    await setting.begin(lambda world, key, now: [], wide)
+    await asyncio.gather(*(setting.client.create(CONFIG_MAP, config_map(f"c{n}")) for n in range(7)))
+    await until(lambda: len(setting.pods()) == 14)
+    await setting.settled()
+    assert setting.tally("wide")["actions"] == {"Create": 14}
 
 
 async def test_a_create_that_finds_its_own_object_is_done(setting: Setting) -> None:

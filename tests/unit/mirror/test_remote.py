@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import ssl
 from collections.abc import AsyncIterator
-from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from control.api.kinds import DEPLOYMENT, NODE, POD
 from control.api.objects import Object
@@ -21,6 +16,7 @@ from control.api.status import StatusError, not_found
 from control.mirror.kubeconfig import Access
 from control.mirror.mirror import Mirror
 from control.mirror.remote import RemoteClient
+from tests.fakes.certificates import self_signed
 from tests.fakes.http_api import Answer, HttpApi
 
 
@@ -159,22 +155,8 @@ async def test_a_mirror_over_http(setting: Setting, client: RemoteClient) -> Non
     await mirror.close()
 
 
-def authority() -> tuple[str, str]:
-    """A self-signed certificate for 127.0.0.1 that serves as CA, server and client alike."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "me")])
-    now = datetime.datetime.now(datetime.UTC)
-    builder = x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
-    builder = builder.serial_number(7).not_valid_before(now).not_valid_after(now + datetime.timedelta(days=1))
-    builder = builder.add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-    alternative = x509.SubjectAlternativeName([x509.IPAddress(IPv4Address("127.0.0.1"))])
-    certificate = builder.add_extension(alternative, critical=False).sign(key, hashes.SHA256())
-    form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    return certificate.public_bytes(serialization.Encoding.PEM).decode(), key.private_bytes(*form).decode()
-
-
 async def test_tls_trusts_the_clusters_ca_alone_and_shows_our_certificate(tmp_path: Path) -> None:
-    chain, key = authority()
+    chain, key = self_signed("me")
     (tmp_path / "pair.pem").write_text(chain + key)
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(tmp_path / "pair.pem")
@@ -183,7 +165,9 @@ async def test_tls_trusts_the_clusters_ca_alone_and_shows_our_certificate(tmp_pa
     api = await HttpApi(lambda method, path: (200, pod())).start(server)
     async with RemoteClient(Access(api.url, ca_pem=chain, certificate_pem=chain, key_pem=key)) as client:
         assert await client.get(POD, "a", "p") == pod()
-    async with RemoteClient(Access(api.url, ca_pem=authority()[0], certificate_pem=chain, key_pem=key)) as stranger:
+    async with RemoteClient(
+        Access(api.url, ca_pem=self_signed("me")[0], certificate_pem=chain, key_pem=key)
+    ) as stranger:
         with pytest.raises(ConnectionError, match="CERTIFICATE_VERIFY_FAILED"):
             await stranger.get(POD, "a", "p")
     async with RemoteClient(Access(api.url, insecure=True, certificate_pem=chain, key_pem=key)) as careless:

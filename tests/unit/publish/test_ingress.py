@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
-
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from control.api.objects import Key, Object
 from control.mirror.ingress_class import class_of
@@ -16,6 +11,7 @@ from control.publish.build import uses_of_service
 from control.publish.ingress import build_ingress
 from control.publish.unit import Built, Config
 from dataplane.snapshot.model import Certificate, Route
+from tests.fakes.certificates import self_signed
 from tests.fakes.cluster_objects import backend, ingress, ingress_class, path, rule, secret, service
 
 INGRESS = Key("a", "i")
@@ -132,17 +128,7 @@ def test_foreign_annotations_are_said() -> None:
 @pytest.fixture(scope="module")
 def pairs() -> list[tuple[str, str]]:
     """Two self-signed certificates with their keys."""
-    made = []
-    for name in ("one", "two"):
-        key = ec.generate_private_key(ec.SECP256R1())
-        subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, name)])
-        begin = datetime.datetime(2026, 1, 1)
-        builder = x509.CertificateBuilder().subject_name(subject).issuer_name(subject).public_key(key.public_key())
-        builder = builder.serial_number(7).not_valid_before(begin).not_valid_after(begin + datetime.timedelta(days=1))
-        form = serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        chain = builder.sign(key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM).decode()
-        made.append((chain, key.private_bytes(*form).decode()))
-    return made
+    return [self_signed("one"), self_signed("two")]
 
 
 def test_tls_secrets_are_certificates(pairs: list[tuple[str, str]]) -> None:

@@ -16,6 +16,7 @@ from control.publish.ledger import LANES, Lane, Ledger
 from control.publish.unit import Built, Config, Unit
 from dataplane.snapshot.diff import patched
 from dataplane.snapshot.model import Endpoint, Resource, ResourceKey
+from tests.fakes.certificates import self_signed
 from tests.fakes.cluster_objects import (
     backend,
     endpoint,
@@ -30,6 +31,7 @@ from tests.fakes.cluster_objects import (
 )
 
 CONFIG = Config()
+PAIR = self_signed("one")
 names = st.sampled_from(["web", "api"])
 balances = st.sampled_from([None, {"loopkube.io/balance": "least-request"}, {"loopkube.io/balance": "?"}])
 services = st.builds(
@@ -70,7 +72,7 @@ classes = st.builds(
     st.booleans(),
 )
 nodes = st.builds(node, st.sampled_from(["n0", "n1"]), st.sampled_from(["127.245.0.1", "127.245.0.2"]))
-secrets = st.builds(lambda text: secret("s", tls_crt=text), st.sampled_from(["x", ""]))
+secrets = st.sampled_from([secret("s", tls_crt="x"), secret("s", tls_crt=PAIR[0], tls_key=PAIR[1])])
 objects = st.one_of(services, slices, slices, ingresses, ingresses, classes, nodes, secrets)
 
 
@@ -82,10 +84,11 @@ def timeless(resources: dict[ResourceKey, Resource]) -> dict[ResourceKey, Resour
 
 
 @settings(max_examples=150, deadline=None)
-@given(st.lists(objects, max_size=6), st.lists(st.tuples(objects, st.booleans(), st.integers(0, 2)), max_size=12))
+@given(st.lists(objects, max_size=8), st.lists(st.tuples(objects, st.booleans(), st.integers(0, 2)), max_size=12))
 def test_what_was_said_is_what_the_world_means(first: list[Object], changes: list[tuple[Object, bool, int]]) -> None:
     world = LiveWorld()
-    for obj in first:
+    usual = [ingress_class(default=True), service("web"), ingress("i", rule("h", path("web", "/", "http")))]
+    for obj in [*usual, *first]:
         world.put(kind_of(obj), obj)  # type: ignore[arg-type]
     ledger = Ledger(1)
     memory: dict[Unit, Pieces] = {}

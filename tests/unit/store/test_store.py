@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import orjson
@@ -208,3 +209,34 @@ async def test_labels_stay_when_the_decoded_object_is_shed() -> None:
     stored.shed()
     assert stored.labels == {"app": "x"}
     assert stored.obj == obj
+
+
+async def test_compaction_leaves_the_newest_of_each_and_no_tombstones(tmp_path: Path) -> None:
+    store = Store.open(tmp_path / "s.db")
+    for name in ("kept", "kept", "gone"):
+        await put(store, name)
+    at = (await store.delete(PODS, "a", "gone", expect=None)).revision
+    later = await put(store, "kept")
+    store.compact(at)
+    with closing(sqlite3.connect(tmp_path / "s.db")) as other:
+        rows = other.execute("SELECT name, revision, previous FROM log ORDER BY revision").fetchall()
+    assert rows == [("kept", 3, 2), ("kept", later, 3)], "the row that a later event supersedes stays, for its sake"
+    await store.close()
+    again = Store.open(tmp_path / "s.db")
+    assert [event.previous.revision for event in again.watch(PODS, since=at).take() if event.previous] == [3]
+    await again.close()
+
+
+async def test_a_draft_outlives_the_commit_of_the_one_before(tmp_path: Path) -> None:
+    """While one commit is on its way to the disk, the next write of the same object waits for its own."""
+    store = Store.open(tmp_path / "s.db", knobs=Knobs(durability="full"))
+    first = asyncio.ensure_future(put(store, "p"))
+    while store._busy is None:
+        await asyncio.sleep(0)
+    second = asyncio.ensure_future(put(store, "p"))
+    await first
+    assert not second.done()
+    with pytest.raises(Moved) as moved:
+        await put(store, "p", expect=first.result())
+    assert moved.value.current.revision == await second
+    await store.close()
