@@ -96,10 +96,8 @@ def test_changed_annotations_and_min_ready_seconds_reach_the_new_set() -> None:
     assert spec_of(rs)["minReadySeconds"] == 7
 
 
-@pytest.mark.parametrize(
-    ("limit", "kept"), [(0, ["v5"]), (2, ["v3", "v4", "v5"]), (10, ["v1", "v2", "v3", "v4", "v5"])]
-)
-def test_history_is_limited(limit: int, kept: list[str]) -> None:
+@pytest.mark.parametrize(("limit", "kept"), [(0, "5"), (2, "345"), (10, "12345")])
+def test_history_is_limited(limit: int, kept: str) -> None:
     simulation = played(deployment(revisionHistoryLimit=limit))
     for version in ("v2", "v3", "v4", "v5"):
         roll(simulation, version)
@@ -223,8 +221,7 @@ def test_sets_are_adopted_by_selector_and_template() -> None:
     cluster.add(found)
     cluster.add(pod("stranger"))
     cluster.add(deployment())
-    simulation = Simulation(cluster, [DeploymentController()], kubelet=False)
-    simulation.settle()
+    Simulation(cluster, [DeploymentController()]).run(4)
     (rs,) = cluster.all(REPLICA_SET)
     assert name_of(rs) == name_of(found)
     assert (controller_of(rs) or {})["name"] == "web"
