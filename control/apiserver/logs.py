@@ -12,6 +12,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import aiohttp
+from yarl import URL
 
 from control.api.objects import Object, name_of, namespace_of, spec_of
 from control.api.status import bad_request, internal_error
@@ -42,7 +43,7 @@ class Logs:
         path = "/".join(quote(part, safe="") for part in (namespace_of(pod), name_of(pod), container))
         url = f"http://kubelet/containerLogs/{path}" + (f"?{options}" if options else "")
         try:
-            response = await self._client(self._socket).get(url)
+            response = await self._client(self._socket).get(URL(url, encoded=True))
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise unreachable(node, str(error)) from None
         if response.status != 200:
