@@ -6,7 +6,8 @@ and UID exists in our namespace. With a solid owner, the other references are cu
 is deleted: in the foreground if an owner waits for it and it has dependents itself, else in the background (an orphan
 or foreground finalizer of its own keeps its meaning). As an owner being deleted: with the finalizer
 `foregroundDeletion` it goes once no dependent with blockOwnerDeletion is left; with the finalizer `orphan`, once no
-dependent refers to it any more, and those references are cut here.
+dependent refers to it any more, and those references are cut here. Where two wait for each other, the one that is only
+now reached stops blocking.
 
 Absence must be certain. A reference to a kind that is not served or not yet mirrored is solid; before anything is
 deleted for a dangling reference the server is asked for the owner (`Absent`), because mirrors of different kinds run
@@ -109,13 +110,20 @@ def _as_dependent(world: World, kind: Kind, obj: Object) -> Iterable[Action]:
         yield _cut(kind, obj, gone)
         return
     finalizers = meta(obj).get("finalizers") or ()
-    foreground = FOREGROUND in finalizers or (owners.waiting and world.owned_by(uid_of(obj)))
+    dependents = world.owned_by(uid_of(obj)) if owners.waiting else []
+    foreground = FOREGROUND in finalizers or dependents
+    version = resource_version_of(obj)
+    if any(_waits(dependent) for dependent in dependents):
+        yield _references(
+            kind, obj, ({"uid": ref.get("uid"), "blockOwnerDeletion": False} for ref in owner_references(obj))
+        )
+        version = ""  # moved by that patch
     yield Delete(
         kind,
         namespace_of(obj),
         name_of(obj),
         uid_of(obj),
-        resource_version_of(obj),
+        version,
         propagation="Orphan" if ORPHAN in finalizers else "Foreground" if foreground else "Background",
     )
 
@@ -138,7 +146,7 @@ def _owners(world: World, kind: Kind, obj: Object) -> _Owners:
                 dangling.append((owner_kind, ref))
                 if owner_kind.namespaced and _lives_elsewhere(world, owner_kind, ref):
                     invalid.append(ref)
-            elif is_deleting(owner) and FOREGROUND in (meta(owner).get("finalizers") or ()):
+            elif _waits(owner):
                 waiting.append(owner)
             else:
                 solid.append(owner)
@@ -163,14 +171,22 @@ def _blocks(dependent: Object, owner: Object) -> bool:
     return any(ref.get("uid") == uid_of(owner) and ref.get("blockOwnerDeletion") for ref in owner_references(dependent))
 
 
+def _waits(obj: Object) -> bool:
+    """Whether the object is being deleted in the foreground."""
+    return is_deleting(obj) and FOREGROUND in (meta(obj).get("finalizers") or ())
+
+
 def _cut(kind: Kind, obj: Object, uids: Iterable[str]) -> Patch:
-    references = [{"$patch": "delete", "uid": uid} for uid in uids]
+    return _references(kind, obj, ({"$patch": "delete", "uid": uid} for uid in uids))
+
+
+def _references(kind: Kind, obj: Object, changes: Iterable[Object]) -> Patch:
     return Patch(
         kind,
         namespace_of(obj),
         name_of(obj),
         uid_of(obj),
-        {"metadata": {"ownerReferences": references}},
+        {"metadata": {"ownerReferences": list(changes)}},
         patch_type="application/strategic-merge-patch+json",
     )
 
