@@ -30,6 +30,10 @@ SETTLE_S = 1.0  # after each step, so that its losses are its own
 FLAP_S = 1.5
 READY_MAX_S = 60.0
 LABELS = {"app": NAME}
+_FAILURES = b"&".join(
+    b"outcome=" + outcome
+    for outcome in (b"refused", b"reset", b"timeout", b"no_endpoint", b"no_route", b"bad_response", b"overload")
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,9 +226,9 @@ def _restarts(pod: dict[str, Any]) -> int:
 
 
 async def failed_flows(worker: Path) -> AsyncIterator[dict[str, Any]]:
-    """Flow records of a worker that are not plain successes, as they happen."""
+    """Flow records of a worker whose requests were lost on their way, as they happen."""
     reader, writer = await asyncio.open_unix_connection(str(worker))
-    writer.write(b"GET /flows?follow=1&failed=1 HTTP/1.0\r\n\r\n")
+    writer.write(b"GET /flows?follow=1&" + _FAILURES + b" HTTP/1.0\r\n\r\n")
     try:
         while (await reader.readline()).strip():
             pass  # the response's head

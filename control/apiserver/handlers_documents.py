@@ -19,7 +19,11 @@ from control.apiserver.paths import method_not_allowed, not_served
 
 HEALTH = ("/livez", "/readyz", "/healthz")
 TEXT = "text/plain; charset=utf-8"
-OPENAPI_PROTOBUF = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"
+OPENAPI_PROTOBUF_ASKED = (
+    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf",
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
+)
+OPENAPI_PROTOBUF = OPENAPI_PROTOBUF_ASKED[1]  # what is returned: "@" is no character of a media type, Go refuses it
 ROOT_PATHS = ("/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
 _AGGREGATED = "APIGroupDiscoveryList"
 
@@ -124,9 +128,9 @@ def _aggregated_version(accept: str) -> str:
 
 def _wants_protobuf(accept: str) -> bool:
     media = [entry.partition(";")[0].strip() for entry in accept.split(",")]
-    wanted = [one for one in media if one in (OPENAPI_PROTOBUF, JSON, "*/*")]
+    wanted = [one for one in media if one in (*OPENAPI_PROTOBUF_ASKED, JSON, "*/*")]
     if not wanted and media != [""]:
         raise StatusError(
             406, "NotAcceptable", f"only the following media types are accepted: {OPENAPI_PROTOBUF}, {JSON}"
         )
-    return bool(wanted) and wanted[0] == OPENAPI_PROTOBUF
+    return bool(wanted) and wanted[0] in OPENAPI_PROTOBUF_ASKED
