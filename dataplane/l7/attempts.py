@@ -78,13 +78,16 @@ class Attempts:
 
     # the client's side
 
-    def begin(self, request: Request, *, complete: bool) -> None:
-        """A request's head is here; `complete`: it has no body."""
+    def begin(self, request: Request, *, complete: bool, body: bytes = b"") -> None:
+        """A request's head is here; `complete`: so is its whole body, which may be empty."""
         self.state = NEXT[self.state][REQUEST]
         self._forget(request)
         self.began = self.proxy.clock()
         self.exchanges += 1
         self._complete = complete
+        if body:
+            self._sent = body
+            self.bytes_in = len(body)
         if request.local_status:
             self.reply(request.local_status, "", "ok")
             return
@@ -220,6 +223,10 @@ class Attempts:
         other: Endpoint | None = None
         if again == "next":
             other = backend.pick((*self._tried, endpoint.id))
+            if other is None:
+                return False
+        elif endpoint.phase not in ("ready", "serving-terminating"):  # it left, which is why it closed
+            other = backend.pick()
             if other is None:
                 return False
         self._drop_upstream()

@@ -221,11 +221,17 @@ class Downstream(asyncio.Protocol):
         if request.body == "none":
             talk.begin(request, complete=True)
             return True
+        if request.body == "length" and len(rest) >= request.length:
+            self._held = rest[request.length :]
+            talk.begin(request, complete=True, body=rest[: request.length])
+            return True
         self._held = b""
         self._begin_body(request)
         talk.begin(request, complete=False)
         if rest and self._reading:
             self._body(rest)
+        if self._reading and self.half_closed:
+            talk.client_lost()  # the rest of it will never come
         return True
 
     def _begin_body(self, request: Request) -> None:
@@ -370,8 +376,12 @@ class Downstream(asyncio.Protocol):
     def drain(self) -> None:
         """No request after the one under way."""
         self.closes = True
-        if self.talk.exchanges:
-            self.close_idle()
+        if self.talk.state is IDLE and not self._held:
+            limits, now = self.proxy.limits, self.proxy.clock()
+            silent_since = self.deadline - (limits.idle_timeout_s if self.talk.exchanges else limits.header_timeout_s)
+            self.set_deadline(silent_since + limits.drain_idle_s)
+            if self.deadline <= now:
+                self.close_idle()
 
     def look(self) -> None:
         """Half-closed and waiting: is the client still there?"""

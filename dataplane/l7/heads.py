@@ -4,6 +4,8 @@ A look-up costs a tenth of a microsecond, a parse 4 to 9. Clients that ask for s
 their header fields, so requests are remembered twice: whole, and as the request for `/` with the same method, version
 and fields, from which the request for any other origin-form target is made by replacing just that.
 
+A whole head is remembered when it is seen the second time, so that those that never come again cost a number in a set.
+
 It is a memory of results of pure functions: what is found is what would be parsed. It is bounded, and emptied when
 full, which is cheaper than to know what was used last; long heads are not worth remembering.
 """
@@ -40,10 +42,11 @@ class Heads(Generic[T]):
 class RequestHeads(Heads[Request]):
     """Requests by their heads."""
 
-    __slots__ = ("_twins",)
+    __slots__ = ("_seen", "_twins")
 
     def __init__(self, limits: Limits) -> None:
         super().__init__(limits)
+        self._seen: set[int] = set()  # hashes of heads; two that share one are at worst remembered at once
         self._twins: dict[tuple[bytes, bytes, bytes], Request] = {}
 
     def parse(self, head: bytes) -> Request:
@@ -53,7 +56,13 @@ class RequestHeads(Heads[Request]):
             if len(head) > HEAD_MAX:
                 return parse_request(head, self.limits)
             found = self._from_twin(head) or parse_request(head, self.limits)
-            _remember(self.known, head, found)
+            mark = hash(head)
+            if mark in self._seen:
+                _remember(self.known, head, found)
+            else:
+                if len(self._seen) >= SIZE:
+                    self._seen.clear()
+                self._seen.add(mark)
         return found
 
     def _from_twin(self, head: bytes) -> Request | None:

@@ -53,5 +53,13 @@ class Limits:
     linger_max: int = 1024 * 1024
     """How much of it is read at most; a client that sends more than this after a refusal is cut off."""
 
+    drain_idle_s: float = 1.0
+    """When draining, a client that was silent for less than this may have a request on its way, which closing would
+    lose: it has so long since its last answer. Clients that were silent for longer are closed at once (nginx does so
+    with all)."""
+
+    look_s: float = 1.0
+    """How often the kernel is asked whether half-closed clients are still there: about 20 us a client."""
+
     sweep_s: float = 0.25
     """Resolution of all timeouts: one timer a worker, instead of one a request."""

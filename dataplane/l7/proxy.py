@@ -73,6 +73,7 @@ class HttpProxy:
         self._dials: set[asyncio.Task[None]] = set()
         self._timer: asyncio.TimerHandle | None = None
         self._second = -1
+        self._look_at = 0.0
         self._empty: asyncio.Event | None = None
         self._tell_time()
 
@@ -160,8 +161,10 @@ class HttpProxy:
         now = self.clock()
         for item in self.wheel.due(now):
             item.expired(now)
-        for client in tuple(self.half_closed):
-            client.look()
+        if now >= self._look_at:
+            self._look_at = now + self.limits.look_s
+            for client in tuple(self.half_closed):
+                client.look()
 
     def _tell_time(self) -> None:
         wall = self._wall_clock()

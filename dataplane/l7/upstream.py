@@ -132,28 +132,30 @@ class Upstream(asyncio.Protocol):
     # the response
 
     def _head(self, user: Conversation, data: bytes) -> None:
-        """A head, or a part of one, at the beginning of `data`."""
+        """Heads, or a part of one, at the beginning of `data`: interim ones up to the final one."""
         try:
-            end = head_end(data, len(self._held), self.proxy.limits, is_request=False)
-            if not end:
-                self._held = data
-                if b"HTTP/1."[: len(data)] != data[:7]:
-                    raise Refusal(502, "this is not HTTP/1")
-                return
-            response = self.proxy.responses.parse(data[:end])
+            while True:
+                end = head_end(data, len(self._held), self.proxy.limits, is_request=False)
+                if not end:
+                    self._held = data
+                    if b"HTTP/1."[: len(data)] != data[:7]:
+                        raise Refusal(502, "this is not HTTP/1")
+                    return
+                response = self.proxy.responses.parse(data[:end])
+                self._held, data = b"", data[end:]
+                if response.status >= 200 or response.status == 101:
+                    break
+                self._seen = True
+                user.interim(response)
+                if not data:
+                    return
         except Refusal as refusal:
             self._nonsense(user, refusal.why)
             return
-        self._held = b""
-        if response.status >= 200:
-            self._final(user, response, data[end:])
-        elif response.status == 101:
-            self._switched(user, response, data[end:])
+        if response.status == 101:
+            self._switched(user, response, data)
         else:
-            self._seen = True
-            user.interim(response)
-            if end < len(data):
-                self._head(user, data[end:])
+            self._final(user, response, data)
 
     def _switched(self, user: Conversation, response: Response, rest: bytes) -> None:
         request = user.request

@@ -125,6 +125,7 @@ class Proxied:
         self._server: asyncio.Server | None = None
         self.port = 0
         self._version = 0
+        self.surprises: list[dict[str, Any]] = []  # exceptions that escaped into the event loop
 
     @property
     def origin(self) -> Origin:
@@ -142,6 +143,7 @@ class Proxied:
 
     async def __aenter__(self) -> Proxied:
         loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda loop, context: self.surprises.append(context))
         for origin in self.origins:
             await origin.start()
         ports = [origin.port for origin in self.origins] + [_unused_port() for _ in range(self._dead)]
@@ -165,6 +167,7 @@ class Proxied:
         for origin in self.origins:
             await origin.stop()
         await self.settle()
+        assert self.surprises == []
 
     def _resolve(self, host: bytes, path: bytes) -> Match | None:
         return None if path.startswith(b"/nowhere") else self.table.resolve("t", host, path)

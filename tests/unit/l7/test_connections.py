@@ -83,6 +83,35 @@ async def test_a_client_that_pipelines_without_reading_is_not_read_on() -> None:
         assert len(downstream._held) < 1024 * 1024
 
 
+async def test_half_close_within_a_pipelined_body_ends_it() -> None:
+    go = asyncio.Event()
+
+    async def script(connection: OriginConnection) -> None:
+        await connection.head()
+        await go.wait()
+        connection.write(ok(b"first"))
+        await connection.rest()
+
+    async with Proxied(script) as proxied:
+        client = await proxied.client()
+        client.send(GET + b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nabc")
+        client.end()
+        await proxied.until(lambda: proxied.proxy.half_closed)
+        go.set()
+        assert (await client.answer()).body == b"first"
+        assert await client.rest() == b""
+        assert [flow.outcome for flow in proxied.flows] == ["ok", "client_abort"]
+        assert proxied.leases == 0
+
+
+async def test_an_answer_of_ours_to_a_request_that_is_all_here_leaves_the_connection_usable() -> None:
+    async with Proxied() as proxied:
+        client = await proxied.client()
+        answer = await client.ask(b"POST /nowhere HTTP/1.1\r\nHost: h\r\nContent-Length: 3\r\n\r\nabc")
+        assert (answer.status, answer.field(b"Connection")) == (404, None)
+        assert (await client.ask(GET)).status == 200
+
+
 async def test_half_close_after_a_request_still_gets_the_answer() -> None:
     go = asyncio.Event()
 
@@ -175,9 +204,12 @@ async def test_draining_ends_connections_with_their_answers() -> None:
         connection.write(ok())
 
     async with Proxied(script) as proxied:
-        idle, busy, fresh = await proxied.client(), await proxied.client(), await proxied.client()
         go.set()
+        idle = await proxied.client()
         await idle.ask(GET)
+        await proxied.pass_time(2)
+        busy, fresh, recent = await proxied.client(), await proxied.client(), await proxied.client()
+        await recent.ask(b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n")
         go.clear()
         busy.send(GET)
         await proxied.until(lambda: proxied.leases == 1)
@@ -190,6 +222,9 @@ async def test_draining_ends_connections_with_their_answers() -> None:
         answer = await fresh.ask(b"GET /nowhere HTTP/1.1\r\nHost: h\r\n\r\n")
         assert answer.field(b"Connection") == b"close"
         fresh.close()
+        assert proxied.proxy.clients
+        await proxied.pass_time(1)
+        assert await recent.rest() == b""
         assert await proxied.proxy.drained(5.0)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from dataplane.l7.limits import Limits
-from tests.fakes.origin import OriginConnection, Script, answering, ok
+from tests.fakes.origin import Origin, OriginConnection, Script, answering, ok
 from tests.fakes.proxied import Proxied
 
 GET = b"GET / HTTP/1.1\r\nHost: h\r\n\r\n"
@@ -105,6 +105,31 @@ async def test_a_request_that_is_not_idempotent_is_not_sent_twice_over_a_stale_c
     async with Proxied(stale_after()) as proxied:
         client = await proxied.client()
         assert [(await client.ask(POST)).status for _ in range(3)] == [200, 502, 200]
+
+
+async def test_a_stale_connection_of_an_endpoint_that_left_is_replaced_by_another_endpoint() -> None:
+    go = asyncio.Event()
+
+    async def leaving(connection: OriginConnection) -> None:
+        await connection.head()
+        connection.write(ok())
+        await connection.head()
+        await go.wait()
+        connection.close()
+
+    async with Proxied(leaving) as proxied:
+        client = await proxied.client()
+        assert (await client.ask(GET)).status == 200
+        client.send(GET)
+        await proxied.until(lambda: proxied.leases)
+        origin = await Origin(answering(ok(b"other"))).start()
+        proxied.apply(
+            proxied.endpoint(0, proxied.origin.port, ready=False, serving=False, terminating=True),
+            proxied.endpoint(1, origin.port),
+        )
+        go.set()
+        assert (await client.answer()).body == b"other"
+        await origin.stop()
 
 
 async def test_a_connection_that_the_endpoint_closed_is_not_used() -> None:

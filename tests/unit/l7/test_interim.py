@@ -59,6 +59,15 @@ async def test_several_interim_answers_are_relayed_in_order() -> None:
         assert len(proxied.origin.connections) == 1
 
 
+async def test_a_flood_of_interim_answers_needs_no_stack() -> None:
+    async with Proxied(answering(b"HTTP/1.1 102 Processing\r\n\r\n" * 5000 + ok(b"hi"))) as proxied:
+        client = await proxied.client()
+        client.send(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+        for _ in range(5000):
+            await client.until(b"\r\n\r\n")
+        assert (await client.answer()).body == b"hi"
+
+
 async def echo(connection: OriginConnection) -> None:
     """Switch as asked for, then send back what comes until its end, then 'bye'."""
     await connection.head()
