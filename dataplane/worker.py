@@ -222,7 +222,7 @@ async def serve(options: Options, on_ready: Callable[[], None] = lambda: None) -
     # reference count, so it may look rarely
     gc.collect()
     gc.freeze()
-    gc.set_threshold(50_000, 20, 50)
+    gc.set_threshold(5_000, 20, 20)
     log.info("%s is up", options.name)
     on_ready()
     await ending.wait()
@@ -301,7 +301,8 @@ def _connections_max() -> int:
     limit = wanted if hard == resource.RLIM_INFINITY else min(hard, wanted)
     if soft != resource.RLIM_INFINITY and soft < limit:
         resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
-    return max(1, min(CONNECTIONS_MAX, (limit - DESCRIPTORS_RESERVED) // 2))
+    reserved = min(DESCRIPTORS_RESERVED, limit // 4)
+    return max(1, min(CONNECTIONS_MAX, (limit - reserved) // 2))
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -189,6 +189,8 @@ class Relay:
         """A socket is closed: when it was the last one, what it had to send is sent and the relay is forgotten."""
         if self.state == "ended" and self.client.transport is None and self.endpoint_side.transport is None:
             self._relays.discard(self)
+            # the two sides and the relay hold each other: let them go now, not when the collector comes by
+            del self.client, self.endpoint_side
 
     def elapsed(self) -> float:
         return self._relays.clock() - self._began
@@ -236,11 +238,11 @@ class Relay:
             tried.append(endpoint.id)
 
     async def _dial_once(self, endpoint: Endpoint, timeout_s: float) -> DialFailure | None:
-        loop, spec = asyncio.get_running_loop(), endpoint.spec
+        loop, spec, side = asyncio.get_running_loop(), endpoint.spec, self.endpoint_side
         self._dialed_at = self._relays.clock()
         try:
             async with asyncio.timeout(timeout_s):
-                await loop.create_connection(lambda: self.endpoint_side, spec.address, spec.port)
+                await loop.create_connection(lambda: side, spec.address, spec.port)
         except TimeoutError:
             return "timeout"
         except OSError as error:

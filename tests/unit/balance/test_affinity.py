@@ -82,6 +82,13 @@ def test_expired_clients_are_swept_while_others_come() -> None:
     assert len(affinity) == 1
 
 
+def test_an_expired_client_that_is_not_swept_yet_is_new_all_the_same() -> None:
+    app, affinity = backend("a", "b"), Affinity(10.0)
+    first = [picked(affinity, app, f"1.1.1.{number}", 0.0) for number in range(10)]
+    assert first[0] != first[1]
+    assert picked(affinity, app, "1.1.1.9", 50.0) != first[9]  # round-robin moved on
+
+
 def test_a_sticky_backend_is_the_backend_as_one_client_sees_it() -> None:
     app, affinity = backend("a", "b", "c"), Affinity(10.0)
     view = StickyBackend(app, affinity, "1.1.1.1", lambda: 0.0)

@@ -144,6 +144,10 @@ async def test_a_publisher_that_goes_away_is_found_again_and_the_state_stays(ben
     wire = await bench.publisher.worker()
     wire.send(encode(full(version=1)))  # control was restarted and counts anew
     assert await answer(wire) == Ack(1, NOW)
+    for _ in range(200):  # it stays on this connection
+        await asyncio.sleep(0)
+    wire.send(encode(partial(version=2)))
+    assert await answer(wire) == Ack(2, NOW)
     assert bench.value(names.FEED_CONNECTS) == 2
 
 

@@ -16,7 +16,7 @@ from dataplane.listen.tls import Certificates
 from dataplane.metrics import names
 from dataplane.metrics.registry import Registry
 from dataplane.snapshot.model import Certificate
-from tests.fakes.certificates import pem
+from tests.fakes.pem import pem
 from tests.fakes.sockets import WAIT_S, connect, until
 
 

@@ -15,7 +15,7 @@ from dataplane.listen.sockets import open_socket
 from dataplane.snapshot.codec import ContractError, encode, encode_json
 from dataplane.snapshot.model import Backend, Listener, Update
 from dataplane.worker import Options, Worker
-from tests.fakes.certificates import pem
+from tests.fakes.pem import pem
 from tests.fakes.contract import endpoint, full, partial, rule
 from tests.fakes.sockets import Origin, Wire, connect, is_refused, origin, until, unused_port
 
@@ -164,6 +164,7 @@ async def test_a_flipped_endpoint_gets_no_new_request_and_a_new_one_does() -> No
         assert {(await get(port, wire=wire))[1] for _ in range(3)} == {b"2"}
         made.apply(partial(version=3, removes=(("endpoint", "app|b"),)))
         assert (await get(port, wire=wire))[0] == 503
+        await until(lambda: made.proxy.statistics()["upstreams"] == 0)  # nothing idle is kept to what left
         wire.close()
 
 
