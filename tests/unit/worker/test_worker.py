@@ -15,8 +15,8 @@ from dataplane.listen.sockets import open_socket
 from dataplane.snapshot.codec import ContractError, encode, encode_json
 from dataplane.snapshot.model import Backend, Listener, Update
 from dataplane.worker import Options, Worker
-from tests.fakes.pem import pem
 from tests.fakes.contract import endpoint, full, partial, rule
+from tests.fakes.pem import pem
 from tests.fakes.sockets import Origin, Wire, connect, is_refused, origin, until, unused_port
 
 APP = Backend("app", policy="round-robin")
