@@ -125,16 +125,12 @@ def test_a_pod_that_never_had_a_node_needs_no_kubelet_to_go() -> None:
 def test_of_too_many_finished_pods_the_oldest_go() -> None:
     cluster = Cluster()
     cluster.add(node("n0"))
-    for name in "abcd":
-        cluster.add(pod(name, node="n0", phase="Succeeded" if name != "b" else "Running"))
-        cluster.edit(
-            POD,
-            name,
-            lambda obj: obj["metadata"].update(creationTimestamp=f"2026-01-0{9 - cluster.revision}T00:00:00Z"),
-        )
+    for day, name in enumerate("dcba", start=1):  # a is the youngest
+        obj = pod(name, node="n0", phase="Running" if name == "b" else "Succeeded")
+        obj["metadata"]["creationTimestamp"] = f"2026-01-0{day}T00:00:00Z"
+        cluster.add(obj)
     collect(cluster, "a")
-    assert len(cluster.all(POD)) == 3
-    assert cluster.get(POD, "b")
+    assert [name_of(each) for each in cluster.all(POD)] == ["a", "b", "c"]
     assert collect(cluster, "a") == Outcome()
 
 
