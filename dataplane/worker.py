@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import gc
 import json
 import logging
@@ -141,7 +142,8 @@ class Worker:
         if first:
             log.info("first state is in force: %r", self.table)
             if self.options.ready_fd is not None:
-                os.write(self.options.ready_fd, b"routes\n")
+                with contextlib.suppress(OSError):  # whoever listened may be gone
+                    os.write(self.options.ready_fd, b"routes\n")
 
     def serve(self, listener: Listener) -> Service:
         """What happens to the connections of a listener."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -262,6 +263,17 @@ async def test_the_feed_feeds_and_the_admin_endpoint_shows(tmp_path: Path) -> No
         assert orjson.loads(await shown("/flows"))["outcome"] == "refused"
     done.set()
     server.close()
+
+
+async def test_the_first_state_is_told_once_and_to_nobody_who_is_gone() -> None:
+    read, write = os.pipe()
+    async with worker(full(APP), ready_fd=write) as made:
+        made.apply(full(APP, version=2))
+        assert os.read(read, 100) == b"routes\n"
+        os.close(read)
+    async with worker(full(APP), ready_fd=write) as made:
+        assert made.table.is_ready
+    os.close(write)
 
 
 async def test_a_snapshot_file_is_loaded_or_refused(tmp_path: Path) -> None:
