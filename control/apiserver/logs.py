@@ -37,7 +37,7 @@ class Logs:
         node = spec_of(pod).get("nodeName") or ""
         if not node:
             return Answer(200, b"", TEXT)  # as Kubernetes: not assigned, so nothing was written
-        check_started(pod, container, previous=is_true(query.get("previous", "")))
+        check_started(pod, container, previous=is_true(query.get("previous")))
         if self._socket is None:
             raise unreachable(node, "this server knows of no kubelet")
         path = "/".join(quote(part, safe="") for part in (namespace_of(pod), name_of(pod), container))

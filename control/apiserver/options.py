@@ -53,7 +53,6 @@ class DeleteOptions:
     propagation: Propagation = ""
     orphan_dependents: bool | None = None  # the field that propagationPolicy replaced
     dry_run: bool = False
-    ignore_store_errors: bool = False
 
 
 def _options_kind(name: str) -> Kind:
@@ -93,7 +92,7 @@ def write_options(kind: str, query: Mapping[str, str], user_agent: str) -> Write
         manager or agent_name(user_agent),
         _dry_run(kind, query.get("dryRun", "")),
         validation,  # type: ignore[arg-type]
-        is_true(query.get("force", "")),
+        is_true(query.get("force")),
     )
 
 
@@ -116,7 +115,7 @@ def list_options(query: Mapping[str, str], *, watch: bool) -> ListOptions:
         resource_version=query.get("resourceVersion", ""),
         match=match,  # type: ignore[arg-type]
         timeout_s=_integer(query, "timeoutSeconds"),
-        bookmarks=is_true(query.get("allowWatchBookmarks", "")),
+        bookmarks=is_true(query.get("allowWatchBookmarks")),
         initial_events=None if initial is None else is_true(initial),
     )
     errors = _version_match_errors(options, watch)

@@ -68,11 +68,11 @@ def parse(method: str, path: str, query: Mapping[str, str]) -> Target | None:
 
 def _verb(method: str, query: Mapping[str, str], name: str) -> str:
     verb = (_WITH_NAME if name else _WITHOUT_NAME).get(method, "")
-    if verb == "list" and is_true(query.get("watch", "")):
+    if verb == "list" and is_true(query.get("watch")):
         return "watch"
     return verb
 
 
-def is_true(text: str) -> bool:
-    """A boolean query parameter as apimachinery converts it: present without a value means true."""
-    return text.lower() not in ("", "0", "f", "false")
+def is_true(text: str | None) -> bool:
+    """A boolean query parameter as apimachinery converts it: its presence is enough, unless it says no."""
+    return text is not None and text.lower() not in ("0", "false")

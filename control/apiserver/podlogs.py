@@ -70,7 +70,7 @@ def kubelet_query(query: Mapping[str, str]) -> str:
     wanted: dict[str, str] = {}
     errors: list[FieldError] = []
     for key in ("follow", "previous", "timestamps"):
-        if is_true(query.get(key, "")):
+        if is_true(query.get(key)):
             wanted[key] = "true"
     for key, least in NUMBERS.items():
         text = query.get(key, "")

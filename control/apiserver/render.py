@@ -51,7 +51,7 @@ def partial(obj: Object, version: str = "v1") -> Object:
 def wants_pretty(query: Mapping[str, str], user_agent: str) -> bool:
     """`?pretty`, or a person's tool that did not say (as Kubernetes guesses it)."""
     if "pretty" in query:
-        return is_true(query["pretty"] or "1")
+        return is_true(query["pretty"])
     return user_agent.startswith(("curl", "Wget", "Mozilla/5.0"))
 
 

@@ -22,6 +22,7 @@ CORE_MAPS = ("", "v1", "configmaps")
     [
         ("GET", "/api/v1/configmaps", {}, Target("list", *CORE_MAPS, "", "", "")),
         ("GET", "/api/v1/configmaps", {"watch": "true"}, Target("watch", *CORE_MAPS, "", "", "")),
+        ("GET", "/api/v1/configmaps", {"watch": ""}, Target("watch", *CORE_MAPS, "", "", "")),
         ("GET", "/api/v1/configmaps", {"watch": "0"}, Target("list", *CORE_MAPS, "", "", "")),
         ("GET", "/api/v1/namespaces/d/configmaps/a", {}, Target("get", *CORE_MAPS, "d", "a", "")),
         ("GET", "/api/v1/namespaces/d/configmaps/a%3Ab", {}, Target("get", *CORE_MAPS, "d", "a:b", "")),
