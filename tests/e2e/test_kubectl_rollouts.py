@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -15,7 +16,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
 @pytest.fixture
 def app(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
     """A rolled out Deployment of its own; its name."""
-    name = request.node.name.removeprefix("test_").replace("_", "-")[:30].strip("-")
+    name = re.sub("[^a-z0-9]+", "-", request.node.name.removeprefix("test_"))[:30].strip("-")
     documents = echo_app(name, replicas=2)
     documents[0]["spec"]["template"]["spec"]["terminationGracePeriodSeconds"] = 2
     cluster.apply(*documents)
