@@ -232,11 +232,13 @@ def status_counts(*fields: str, bounded: bool = True) -> Callable[[Object, Objec
         status = status_of(new)
         found = _counts(status, "status", "replicas", *fields, "observedGeneration")
         replicas = status.get("replicas") or 0
-        for field in fields if bounded else ():
+        if found or not bounded:
+            return found
+        for field in fields:
             if field != "unavailableReplicas" and (status.get(field) or 0) > replicas:
                 why = "cannot be greater than status.replicas"
                 found.append(faults.invalid(f"status.{field}", status[field], why))
-        if bounded and (status.get("availableReplicas") or 0) > (status.get("readyReplicas") or 0):
+        if (status.get("availableReplicas") or 0) > (status.get("readyReplicas") or 0):
             why = "cannot be greater than readyReplicas"
             found.append(faults.invalid("status.availableReplicas", status["availableReplicas"], why))
         return found

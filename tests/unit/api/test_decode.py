@@ -13,8 +13,9 @@ from control.api import decode
 from control.api.decode import Irregular, cannot_handle, check, loads_strict, strict_error
 from control.api.kinds import DEPLOYMENT
 from control.api.objects import Object, copy_of
-from control.api.schema import Schema, schema_of
+from control.api.schema import schema_of
 from control.api.status import StatusError
+from tests.fakes.generated import values
 from tests.fakes.manifests import container, deployment, metadata, pod, pod_spec
 
 POD = schema_of("io.k8s.api.core.v1.Pod")
@@ -192,23 +193,6 @@ def test_a_body_that_is_no_json(body: bytes) -> None:
 
 
 # --- the two decoders ---------------------------------------------------------------------------------------------
-
-LEAVES = st.sampled_from([None, "", "x", "1", "500m", "0.5", 0, 1, -1, 2**40, 1.5, True, False, [], {}, "YQ=="])
-
-
-def values(schema: Schema, depth: int) -> st.SearchStrategy[Any]:
-    """Values that mostly fit a schema, and sometimes anything."""
-    if depth == 0:
-        return LEAVES
-    if schema.type == "array" and schema.items is not None:
-        return st.one_of(LEAVES, st.lists(values(schema.items, depth - 1), max_size=2))
-    if schema.is_map and schema.additional is not None:
-        return st.one_of(LEAVES, st.dictionaries(st.sampled_from("ab"), values(schema.additional, depth - 1)))
-    if schema.properties:
-        names = sorted(schema.properties)[:12]
-        fields = {name: values(schema.properties[name], depth - 1) for name in names}
-        return st.fixed_dictionaries({}, optional={**fields, "nonsense": LEAVES})
-    return LEAVES
 
 
 @settings(max_examples=60, deadline=None)

@@ -7,6 +7,8 @@ import sys
 from datetime import UTC, datetime
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from control.api import kinds
 from control.api.decode import check
@@ -15,6 +17,7 @@ from control.api.objects import Object, copy_of
 from control.api.rows import BY_PATH, RESOURCES
 from control.api.schema import schema_of
 from tests.fakes import manifests
+from tests.fakes.generated import fitting
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 EXAMPLES: dict[Kind, Object] = {
@@ -120,6 +123,34 @@ def test_subresources_and_verbs() -> None:
     assert "deletecollection" not in RESOURCES[kinds.NAMESPACE].verbs
     assert "deletecollection" in RESOURCES[kinds.POD].verbs
     assert [kind for kind, resource in RESOURCES.items() if resource.graceful] == [kinds.POD]
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@given(st.data())
+def test_whatever_decodes_gets_an_answer(data: st.DataObject) -> None:
+    """No object, however odd, makes the scheme fail: it is valid, or it has faults."""
+    kind = data.draw(st.sampled_from(KINDS))
+    resource = RESOURCES[kind]
+    schema = schema_of(resource.definition)
+    spec = schema.properties.get("spec", schema)
+    part = data.draw(fitting(spec))
+    obj: Object = {"metadata": manifests.metadata(), **({"spec": part} if spec is not schema else part)}
+    if "status" in schema.properties:
+        obj["status"] = data.draw(fitting(schema.properties["status"], 5))
+    decoded = check(obj, schema)
+    assert (decoded.unknown, decoded.error) == ([], "")
+    new = copy_of(decoded.obj)
+    resource.default(new)
+    assert all(str(fault) for fault in resource.validate(new))
+    old = created(kind)
+    assert all(str(fault) for fault in resource.validate_update(new, old))
+    assert all(str(fault) for fault in resource.validate_status_update(new, old))
+    resource.strategy.prepare_update(new, old)
+    resource.strategy.prepare_status_update(copy_of(decoded.obj), old)
+    resource.strategy.prepare_create(new)
+    assert all(isinstance(text, str) for text in resource.warnings(new, old))
+    assert all(column.cell(decoded.obj, NOW) is not None for column in resource.columns)
+    assert all(isinstance(value, str) for value in resource.selectable_fields(decoded.obj).values())
 
 
 def test_the_rows_are_cheap_to_import() -> None:
