@@ -17,9 +17,11 @@ from control.api.validation import validators
 from control.api.warnings import warnings_of
 
 _PACKAGES = {
-    "": "core", "apps": "apps", "batch": "batch", "policy": "policy", "networking.k8s.io": "networking",
-    "discovery.k8s.io": "discovery", "coordination.k8s.io": "coordination", "scheduling.k8s.io": "scheduling",
-    "events.k8s.io": "events",
+    "": "io.k8s.api.core", "apps": "io.k8s.api.apps", "batch": "io.k8s.api.batch", "policy": "io.k8s.api.policy",
+    "networking.k8s.io": "io.k8s.api.networking", "discovery.k8s.io": "io.k8s.api.discovery",
+    "coordination.k8s.io": "io.k8s.api.coordination", "scheduling.k8s.io": "io.k8s.api.scheduling",
+    "events.k8s.io": "io.k8s.api.events",
+    "apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
 }  # fmt: skip
 _WITH_STATUS = frozenset({
     kinds.NAMESPACE, kinds.NODE, kinds.POD, kinds.SERVICE, kinds.REPLICATION_CONTROLLER, kinds.REPLICA_SET,
@@ -33,14 +35,17 @@ _SUBRESOURCES: dict[Kind, tuple[str, ...]] = {
     kinds.SERVICE_ACCOUNT: ("token",),
 }
 _VERBS = ("create", "delete", "deletecollection", "get", "list", "patch", "update", "watch")
-_NO_DELETECOLLECTION = frozenset({kinds.NAMESPACE})
+_UNSERVED_VERBS: dict[Kind, frozenset[str]] = {
+    kinds.NAMESPACE: frozenset({"deletecollection"}),
+    kinds.CUSTOM_RESOURCE_DEFINITION: frozenset(_VERBS) - {"get", "list", "watch"},
+}
 
 
 def _row(kind: Kind) -> Resource:
     validate, validate_update, validate_status_update, name_rule = validators(kind)
     return Resource(
         kind=kind,
-        definition=f"io.k8s.api.{_PACKAGES[kind.group]}.{kind.version}.{kind.kind}",
+        definition=f"{_PACKAGES[kind.group]}.{kind.version}.{kind.kind}",
         default=DEFAULTS.get(kind, no_defaults),
         validate=validate,
         validate_update=validate_update,
@@ -49,7 +54,7 @@ def _row(kind: Kind) -> Resource:
         columns=columns_of(kind),
         selectable_fields=selectable(kind),
         warnings=warnings_of(kind),
-        verbs=tuple(verb for verb in _VERBS if verb != "deletecollection" or kind not in _NO_DELETECOLLECTION),
+        verbs=tuple(verb for verb in _VERBS if verb not in _UNSERVED_VERBS.get(kind, ())),
         has_status=kind in _WITH_STATUS,
         has_scale=kind in _WITH_SCALE,
         scale_selector_is_map=kind is kinds.REPLICATION_CONTROLLER,

@@ -223,4 +223,5 @@ STRATEGIES: dict[Kind, Strategy] = {
         allows_unconditional_update=False,
     ),
     kinds.PRIORITY_CLASS: Strategy(_born, _keep_generation, _nothing_either),
+    kinds.CUSTOM_RESOURCE_DEFINITION: plain(),
 }

@@ -147,7 +147,7 @@ def test_create_apply_diff_replace_patch(kubectl: Kubectl) -> None:
     kubectl(
         "apply", "--server-side", "--force-conflicts", "--field-manager=other", "-f", "-", stdin=json.dumps(manifest)
     )
-    assert kubectl.get("configmap", "d")["data"] == {"b": "2", "c": "3"}
+    assert kubectl.get("configmap", "d")["data"]["c"] == "3"  # whether "b" stays is each kubectl's own: 1.26 migrates
     kubectl("replace", "-f", "-", stdin=json.dumps({**manifest, "data": {"z": "26"}}))
     assert kubectl.get("configmap", "d")["data"] == {"z": "26"}
     kubectl("patch", "configmap", "d", "--type=json", "-p", '[{"op":"add","path":"/data/y","value":"25"}]')

@@ -96,7 +96,7 @@ def published(name: str, schema: dict[str, Any], served: set[tuple[str, str]]) -
 def references(schema: Any) -> Iterable[str]:
     if isinstance(schema, dict):
         for key, value in schema.items():
-            if key == "$ref":
+            if key == "$ref" and isinstance(value, str):  # JSONSchemaProps has a property of that name
                 yield value.rsplit("/", 1)[1]
             else:
                 yield from references(value)

@@ -59,3 +59,13 @@ async def test_version_health_and_the_root() -> None:
         assert b"livez check passed" in (await api.get("/livez?verbose")).body
         assert "/apis" in (await api.get("/")).body["paths"]
         assert (await api.post("/version", {})).status == 405
+
+
+async def test_custom_resource_definitions_are_listed_as_none_and_refused() -> None:
+    """kubectl before 1.26 lists them before it validates anything; creating one must not look as if it worked."""
+    async with cluster() as api:
+        url = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+        reply = await api.get(url)
+        assert (reply.status, reply.body["kind"], reply.body["items"]) == (200, "CustomResourceDefinitionList", [])
+        refused = await api.post(url, {"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"})
+        assert (refused.status, refused.body["reason"]) == (405, "MethodNotAllowed")

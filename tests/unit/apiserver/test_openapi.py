@@ -91,7 +91,9 @@ def test_a_kind_can_be_found_by_its_name(documents: Any) -> None:
 
 def test_kubectl_finds_that_the_server_validates(documents: Any, swagger: Any) -> None:
     """As its QueryParamVerifier looks: the PATCH of the kind has the parameter."""
-    for kind in RESOURCES:
+    for kind, resource in RESOURCES.items():
+        if "patch" not in resource.verbs:
+            continue
         path = f"apis/{kind.group}/{kind.version}" if kind.group else f"api/{kind.version}"
         wanted = {"group": kind.group, "version": kind.version, "kind": kind.kind}
         for paths in (documents[path]["paths"], swagger["paths"]):
