@@ -145,10 +145,14 @@ def _expected(world: World, budget: Object, pods: Sequence[Object]) -> tuple[int
 def _wanted(world: World, pods: Sequence[Object]) -> int | str:
     """The replicas that the pods' controllers want, each controller once."""
     sizes: dict[str, int] = {}
+    known: set[str] = set()
     for pod in pods:
         ref = controller_of(pod)
         if ref is None:
             return f'found no controller ref for pod "{name_of(pod)}"'
+        if ref.get("uid") in known:
+            continue
+        known.add(ref.get("uid") or "")
         owner = _top(world, namespace_of(pod), ref)
         if owner is None:
             return f'found no controllers for pod "{name_of(pod)}"'

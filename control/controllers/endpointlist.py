@@ -4,6 +4,9 @@ A pod counts if the Service's selector matches it, it has an address and it has 
 number for each pod by itself: a named targetPort may be another number in another pod, or be missing, and then that pod
 has no such port. So endpoints come in groups that have the same ports.
 
+What follows from one pod is kept until that pod, its Service or its node's zone changes: one flip among a thousand pods
+must not cost a thousand of them. Objects are read-only, so an object that is the same one says the same.
+
 Conditions (KEP-1672): `serving` is the pod's readiness, `terminating` that its deletion has begun, and `ready` is both
 serving and not terminating - or always, if the Service publishes not-ready addresses.
 """
@@ -11,6 +14,7 @@ serving and not terminating - or always, if the Service publishes not-ready addr
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from control.api.kinds import NODE, POD, SERVICE
@@ -62,10 +66,57 @@ def address_of(pod: Object) -> str:
     return next((address for address in addresses if address and ":" not in address), "")
 
 
-def pods_behind(world: World, service: Object) -> list[Object]:
-    """The pods with an endpoint, sorted by name."""
-    found = world.select(POD, namespace_of(service), {"matchLabels": spec_of(service).get("selector") or {}})
-    return [pod for pod in found if address_of(pod) and not is_finished(pod)]
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A pod behind a Service and what follows from it; `since` is when its readiness last changed."""
+
+    pod: Object
+    zone: str
+    ports: Ports
+    endpoint: Object  # discovery.k8s.io/v1 Endpoint
+    since: datetime | None
+
+
+class Candidates:
+    """The pods behind Services, remembered."""
+
+    def __init__(self) -> None:
+        self._known: dict[Key, tuple[Object, dict[str, Candidate]]] = {}
+
+    def forget(self, key: Key) -> None:
+        self._known.pop(key, None)
+
+    def behind(self, world: World, service: Object) -> list[Candidate]:
+        """The pods with an endpoint, sorted by name."""
+        key = key_of(service)
+        seen, known = self._known.get(key, (None, {}))
+        if seen is not service:
+            known = {}
+        selector = list((spec_of(service).get("selector") or {}).items())
+        zones: dict[str, str] = {}
+        now: dict[str, Candidate] = {}
+        for pod in world.list(POD, key.namespace):
+            labels = labels_of(pod)
+            if not all(labels.get(name) == value for name, value in selector):
+                continue
+            node = node_of(pod)
+            zone = zones.get(node)
+            if zone is None:
+                zone = zones[node] = zone_of(world, node)
+            name = name_of(pod)
+            candidate = known.get(name)
+            if candidate is None or candidate.pod is not pod or candidate.zone != zone:
+                if not address_of(pod) or is_finished(pod):
+                    continue
+                since = time_of((condition_of(pod, "Ready") or {}).get("lastTransitionTime"))
+                candidate = Candidate(pod, zone, ports_of(service, pod), endpoint_of(service, pod, zone), since)
+            now[name] = candidate
+        self._known[key] = (service, now)
+        return list(now.values())
+
+
+def zone_of(world: World, node: str) -> str:
+    return labels_of(world.get(NODE, "", node) or {}).get(ZONE, "") if node else ""
 
 
 def services_of(world: World, pod: Object) -> Iterable[Key]:
@@ -101,7 +152,7 @@ def _target(port: Object, protocol: str, pod: Object) -> int:
     return 0
 
 
-def endpoint_of(world: World, service: Object, pod: Object) -> Object:
+def endpoint_of(service: Object, pod: Object, zone: str) -> Object:
     """discovery.k8s.io/v1 Endpoint."""
     serving = is_ready(pod)
     terminating = is_deleting(pod)
@@ -120,9 +171,8 @@ def endpoint_of(world: World, service: Object, pod: Object) -> Object:
     node = node_of(pod)
     if node:
         endpoint["nodeName"] = node
-        zone = labels_of(world.get(NODE, "", node) or {}).get(ZONE)
-        if zone:
-            endpoint["zone"] = zone
+    if zone:
+        endpoint["zone"] = zone
     return endpoint
 
 
@@ -136,16 +186,13 @@ def reference_to(pod: Object) -> Object:
     return {"kind": "Pod", "namespace": namespace_of(pod), "name": name_of(pod), "uid": uid_of(pod)}
 
 
-def triggers(service: Object, pods: Iterable[Object], now: datetime) -> dict[str, str]:
-    """The annotations that say what change a write answers: the newest readiness or deletion among the pods.
+def triggers(service: Object, candidates: Iterable[Candidate], now: datetime) -> dict[str, str]:
+    """The annotations that say what change a write answers: the newest change of readiness among the pods.
 
     Those times have whole seconds, too coarse to measure loopkube by; the exact one is when the change was seen.
     """
-    times = [time_of(meta(service).get("creationTimestamp"))]
-    for pod in pods:
-        times.append(time_of((condition_of(pod, "Ready") or {}).get("lastTransitionTime")))
-        if is_deleting(pod) and not meta(pod).get("deletionGracePeriodSeconds"):
-            times.append(time_of(meta(pod).get("deletionTimestamp")))
+    times = [candidate.since for candidate in candidates]
+    times.append(time_of(meta(service).get("creationTimestamp")))
     newest = max((at for at in times if at is not None and at <= now), default=now)
     return {TRIGGER_TIME: format_time(newest), EXACT_TRIGGER_TIME: f"{now.timestamp():.6f}"}
 

@@ -28,20 +28,16 @@ from control.controllers.controller import Wakes
 from control.controllers.endpointlist import (
     HEADLESS,
     TRIGGER_TIME,
+    Candidate,
+    Candidates,
     Ports,
-    address_of,
     has_selector,
-    hostname_of,
     is_headless,
     own_annotations,
-    pods_behind,
-    ports_of,
     publishes_not_ready,
-    reference_to,
     services_of,
     triggers,
 )
-from control.controllers.pods import is_ready, node_of
 from control.mirror.world import World
 
 ADDRESSES_MAX = 1000
@@ -54,6 +50,9 @@ class EndpointsController:
     name = "endpoint-controller"
     kind = SERVICE
     concurrency = 5  # kube-controller-manager's default for it
+
+    def __init__(self) -> None:
+        self._candidates = Candidates()
 
     @property
     def watches(self) -> Mapping[Kind, Wakes]:
@@ -68,12 +67,17 @@ class EndpointsController:
         service = world.get(SERVICE, *key)
         current = world.get(ENDPOINTS, *key)
         if service is None:
+            self._candidates.forget(key)
             return _orphaned(key, current)
         if is_deleting(service) or not has_selector(service):
             return SETTLED
-        pods = [pod for pod in pods_behind(world, service) if not is_deleting(pod) or publishes_not_ready(service)]
-        kept = _within_capacity(service, pods)
-        subsets = _subsets(service, kept)
+        pods = [
+            candidate
+            for candidate in self._candidates.behind(world, service)
+            if not is_deleting(candidate.pod) or publishes_not_ready(service)
+        ]
+        kept = _within_capacity(pods)
+        subsets = _subsets(kept)
         labels = {name: value for name, value in labels_of(service).items() if name not in (MANAGED_BY, HEADLESS)}
         labels[MANAGED_BY] = MANAGER
         if is_headless(service):
@@ -106,25 +110,25 @@ def _orphaned(key: Key, current: Object | None) -> Outcome:
     ))  # fmt: skip
 
 
-def _counts_as_ready(service: Object, pod: Object) -> bool:
-    return publishes_not_ready(service) or is_ready(pod)
+def _is_ready(candidate: Candidate) -> bool:
+    return bool(candidate.endpoint["conditions"]["ready"])
 
 
-def _within_capacity(service: Object, pods: Sequence[Object]) -> list[Object]:
+def _within_capacity(pods: Sequence[Candidate]) -> list[Candidate]:
     """The pods that fit, in their order; not-ready ones are left out first."""
     if len(pods) <= ADDRESSES_MAX:
         return list(pods)
-    chosen = sorted(pods, key=lambda pod: not _counts_as_ready(service, pod))[:ADDRESSES_MAX]
-    names = {uid_of(pod) for pod in chosen}
-    return [pod for pod in pods if uid_of(pod) in names]
+    ready = [candidate for candidate in pods if _is_ready(candidate)]
+    others = [candidate for candidate in pods if not _is_ready(candidate)]
+    return [*ready, *others][:ADDRESSES_MAX]
 
 
-def _subsets(service: Object, pods: Iterable[Object]) -> list[Object]:
-    """Addresses by ports, in the order of the first pod that has them."""
+def _subsets(pods: Iterable[Candidate]) -> list[Object]:
+    """Addresses by ports, in the order of the ports."""
     groups: dict[Ports, tuple[list[Object], list[Object]]] = {}
-    for pod in pods:
-        ready, not_ready = groups.setdefault(ports_of(service, pod), ([], []))
-        (ready if _counts_as_ready(service, pod) else not_ready).append(_address(service, pod))
+    for candidate in pods:
+        ready, not_ready = groups.setdefault(candidate.ports, ([], []))
+        (ready if _is_ready(candidate) else not_ready).append(_address(candidate.endpoint))
     subsets = []
     for ports, (ready, not_ready) in sorted(groups.items()):
         subset: Object = {}
@@ -142,13 +146,11 @@ def _order(address: Object) -> tuple[str, str]:
     return (address["ip"], address["targetRef"]["uid"])
 
 
-def _address(service: Object, pod: Object) -> Object:
-    address: Object = {"ip": address_of(pod), "targetRef": reference_to(pod)}
-    if node_of(pod):
-        address["nodeName"] = node_of(pod)
-    hostname = hostname_of(service, pod)
-    if hostname:
-        address["hostname"] = hostname
+def _address(endpoint: Object) -> Object:
+    address: Object = {"ip": endpoint["addresses"][0], "targetRef": endpoint["targetRef"]}
+    for field in ("nodeName", "hostname"):
+        if field in endpoint:
+            address[field] = endpoint[field]
     return address
 
 

@@ -20,12 +20,10 @@ from control.controllers.action import SETTLED, Outcome
 from control.controllers.controller import Wakes
 from control.controllers.endpointlist import (
     HEADLESS,
+    Candidates,
     Ports,
-    endpoint_of,
     has_selector,
     is_headless,
-    pods_behind,
-    ports_of,
     services_of,
     triggers,
 )
@@ -40,6 +38,9 @@ class EndpointSliceController:
     kind = SERVICE
     concurrency = 5  # kube-controller-manager's default for it
 
+    def __init__(self) -> None:
+        self._candidates = Candidates()
+
     @property
     def watches(self) -> Mapping[Kind, Wakes]:
         return {
@@ -51,17 +52,19 @@ class EndpointSliceController:
 
     def reconcile(self, world: World, key: Key, now: datetime) -> Outcome:
         service = world.get(SERVICE, *key)
+        if service is None:
+            self._candidates.forget(key)
         if service is None or is_deleting(service) or not has_selector(service):
             return SETTLED
-        pods = pods_behind(world, service)
+        candidates = self._candidates.behind(world, service)
         groups: dict[Ports, list[Object]] = {}
-        for pod in pods:
-            groups.setdefault(ports_of(service, pod), []).append(endpoint_of(world, service, pod))
+        for candidate in candidates:
+            groups.setdefault(candidate.ports, []).append(candidate.endpoint)
         labels = {name: value for name, value in labels_of(service).items() if name not in _RESERVED}
         labels |= {SERVICE_NAME: key.name, MANAGED_BY: MANAGER}
         if is_headless(service):
             labels[HEADLESS] = ""
-        frame = Frame(SERVICE, service, labels, {}, lambda: triggers(service, pods, now))
+        frame = Frame(SERVICE, service, labels, {}, lambda: triggers(service, candidates, now))
         existing = [slice_ for slice_ in slices_of(world, key) if labels_of(slice_).get(MANAGED_BY) == MANAGER]
 
         def is_taken(name: str) -> bool:

@@ -13,7 +13,7 @@ topology spread constraints are not looked at; the API warns about them.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,19 @@ PODS_DEFAULT = 110  # kubelet's maxPods, for nodes that do not say
 
 
 @dataclass(frozen=True, slots=True)
+class Needs:
+    """What one pod uses of its node."""
+
+    resources: Resources
+    ports: frozenset[HostPort]
+    controller: str
+
+    @classmethod
+    def of(cls, pod: Object) -> Needs:
+        return cls(requested(pod), frozenset(host_ports(pod)), (controller_of(pod) or {}).get("uid") or "")
+
+
+@dataclass(frozen=True, slots=True)
 class Occupancy:
     """What the pods of one node use."""
 
@@ -35,17 +48,19 @@ class Occupancy:
     controllers: Counter[str]
 
     @classmethod
-    def of(cls, pods: Iterable[Object]) -> Occupancy:
-        count = 0
+    def of(cls, pods: Iterable[Object], needs_of: Callable[[Object], Needs] = Needs.of) -> Occupancy:
+        """`needs_of` may remember what it was asked before."""
         resources: Resources = Counter()
         ports: set[HostPort] = set()
-        controllers: Counter[str] = Counter()
+        controllers: list[str] = []
         for pod in pods:
-            count += 1
-            resources.update(requested(pod))
-            ports |= host_ports(pod)
-            controllers[(controller_of(pod) or {}).get("uid") or ""] += 1
-        return cls(count, resources, frozenset(ports), controllers)
+            needs = needs_of(pod)
+            controllers.append(needs.controller)
+            if needs.resources:
+                resources.update(needs.resources)
+            if needs.ports:
+                ports |= needs.ports
+        return cls(len(controllers), resources, frozenset(ports), Counter(controllers))
 
 
 @dataclass(frozen=True, slots=True)

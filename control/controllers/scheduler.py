@@ -31,17 +31,21 @@ from control.api.objects import (
 )
 from control.controllers.action import SETTLED, Bind, Emit, Outcome, Patch
 from control.controllers.controller import Wakes
-from control.controllers.placement import Occupancy, Refusal, place
+from control.controllers.placement import Needs, Occupancy, Refusal, place
 from control.controllers.pods import is_finished, node_of
 from control.mirror.world import World
 
 DEFAULT = "default-scheduler"
+REMEMBERED_MAX = 10_000  # pods whose needs are remembered; beyond that all are forgotten and counted again
 GATED = "Scheduling is blocked due to non-empty scheduling gates"
 
 
 class Scheduler:
     name = DEFAULT
     kind = POD
+
+    def __init__(self) -> None:
+        self._needs: dict[str, tuple[Object, Needs]] = {}  # by UID: what a pod asks for, as long as it is the same one
 
     @property
     def watches(self) -> Mapping[Kind, Wakes]:
@@ -53,13 +57,27 @@ class Scheduler:
             return SETTLED
         if spec_of(pod).get("schedulingGates"):
             return _told(pod, "SchedulingGated", GATED, now)
-        nodes = [(node, _occupancy(world, node)) for node in world.list(NODE) if not is_deleting(node)]
+        nodes = [(node, self._occupancy(world, node)) for node in world.list(NODE) if not is_deleting(node)]
         found = place(pod, nodes)
         if isinstance(found, Refusal):
             return _told(pod, "Unschedulable", found.message, now)
         message = f"Successfully assigned {key} to {found}"
         bind = Bind(key.namespace, key.name, uid_of(pod), found)
         return Outcome((bind, Emit(pod, "Normal", "Scheduled", message)))
+
+    def _occupancy(self, world: World, node: Object) -> Occupancy:
+        pods = world.by_field(POD, "spec.nodeName", name_of(node))
+        return Occupancy.of((pod for pod in pods if not is_finished(pod)), self._needs_of)
+
+    def _needs_of(self, pod: Object) -> Needs:
+        known = self._needs.get(uid_of(pod))
+        if known is not None and known[0] is pod:
+            return known[1]
+        if len(self._needs) >= REMEMBERED_MAX:
+            self._needs.clear()
+        needs = Needs.of(pod)
+        self._needs[uid_of(pod)] = (pod, needs)
+        return needs
 
 
 def waiting(world: World) -> Iterable[Key]:
@@ -70,11 +88,6 @@ def waiting(world: World) -> Iterable[Key]:
 def _is_ours(pod: Object) -> bool:
     scheduler = spec_of(pod).get("schedulerName") or DEFAULT
     return scheduler == DEFAULT and not node_of(pod) and not is_deleting(pod) and not is_finished(pod)
-
-
-def _occupancy(world: World, node: Object) -> Occupancy:
-    pods = world.by_field(POD, "spec.nodeName", name_of(node))
-    return Occupancy.of(pod for pod in pods if not is_finished(pod))
 
 
 def _of_pod(world: World, pod: Object) -> Iterable[Key]:
