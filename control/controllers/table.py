@@ -21,16 +21,16 @@ from control.controllers.taints import TaintController
 def all_controllers(*, ca_pem: str) -> tuple[Controller, ...]:
     """One of each; `ca_pem` is the cluster's CA, which every namespace gets as the ConfigMap kube-root-ca.crt.
 
-    The order is that of the way a change takes to the data plane, so that a shell that serves its queues in turn needs
-    few turns for it.
+    The order is that in which a shell serves its queues in turn: first what the data plane waits for (a readiness flip
+    also moves the counts of its sets, which nobody waits for), then what makes pods, then the rest.
     """
     return (
+        EndpointSliceController(),
         NamespaceController(ca_pem),
         DeploymentController(),
         ReplicaSetController(),
         replication_controller(),
         Scheduler(),
-        EndpointSliceController(),
         EndpointsController(),
         EndpointSliceMirroringController(),
         IngressStatusController(),
