@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any
 
 from control.api import kinds
@@ -170,18 +171,24 @@ def _walk(value: Any, node: _Node, path: str) -> Iterator[tuple[str, str]]:
             yield from _walk(value[step], node.below[step], f"{path}.{step}" if path else step)
 
 
-def warnings_of(kind: Kind) -> Callable[[Object, Object | None], Sequence[str]]:
-    """A function (new, old) -> texts for Warning headers; `old` is None at birth."""
+@cache
+def _tree_of(kind: Kind) -> _Node:
+    """Made when a kind is first written: most servers never see most kinds."""
     rows = list(TABLE.get(kind, ()))
     prefix = _POD_SPECS.get(kind)
     if prefix:
         rows += [(f"{prefix}.{row[0]}", *row[1:]) for row in POD_SPEC]
-    tree = _tree(rows)
+    return _tree(rows)
+
+
+def warnings_of(kind: Kind) -> Callable[[Object, Object | None], Sequence[str]]:
+    """A function (new, old) -> texts for Warning headers; `old` is None at birth."""
     always = _ALWAYS.get(kind)
     annotations = {name: text for (of, name), text in _ANNOTATIONS.items() if of is kind}
 
     def warnings(new: Object, old: Object | None) -> Sequence[str]:
         found = [always] if always else []
+        tree = _tree_of(kind)
         if tree.below:
             known = set(_walk(old, tree, "")) if old is not None else set()
             found += [f"{path}: {text}" for path, text in sorted(_walk(new, tree, "")) if (path, text) not in known]

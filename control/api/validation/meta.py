@@ -17,6 +17,8 @@ ANNOTATIONS_MAX = 256 * 1024
 SUBRESOURCE_MAX = 256
 MANAGER_MAX = 128
 
+_IDENTITY = frozenset({"name", "namespace", "uid", "creationTimestamp"})
+
 NameRule = Callable[[str, bool], Sequence[str]]
 """(name, is a generateName prefix) -> complaints."""
 
@@ -61,7 +63,7 @@ def validate_meta(obj: Object, namespaced: bool, name_rule: NameRule) -> list[Fi
         found.append(faults.required("metadata.namespace"))
     else:
         found += faults.each_invalid("metadata.namespace", namespace, names.dns_label(namespace))
-    if len(own) > 2:
+    if own.keys() - _IDENTITY:
         found += _generation(own) + _descriptions(own) + _finalizers(own.get("finalizers") or ())
     return found
 

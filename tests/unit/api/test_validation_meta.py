@@ -81,6 +81,11 @@ def test_annotation_keys_may_be_upper_case_and_prefixes_may_end_in_a_dash() -> N
     assert complaints(CONFIG, config(annotations={"Example.COM/Key": "v"}, generateName="a-")) == []
 
 
+def test_labels_are_checked_where_there_is_little_else() -> None:
+    (fault,) = complaints(kinds.NODE, {"metadata": {"name": "n", "labels": {"a": "-"}}})
+    assert fault.startswith('metadata.labels: Invalid value: "-"')
+
+
 def test_cluster_scoped_kinds_have_no_namespace() -> None:
     node = {"metadata": metadata()}
     assert complaints(kinds.NODE, node) == ["metadata.namespace: Forbidden: not allowed on this type"]
