@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 
 import click
@@ -49,7 +50,7 @@ def group() -> None:
 
 
 def main() -> None:
-    """The console script. Every expected failure is one line; exit codes: 2 bad input, 1 it failed, 130 Ctrl-C."""
+    """The console script. Every failure is one line; exit codes: 2 bad input, 1 it failed, 70 a bug, 130 Ctrl-C."""
     try:
         sys.exit(group.main(standalone_mode=False))
     except click.ClickException as error:
@@ -64,6 +65,12 @@ def main() -> None:
     except BrokenPipeError:
         sys.stderr.close()  # `loopkube status | head`: the reader has enough
         sys.exit(0)
+    except Exception as error:
+        if os.environ.get("LOOPKUBE_DEBUG"):
+            raise
+        click.secho("Error: ", fg="red", bold=True, err=True, nl=False)
+        click.echo(f"{type(error).__name__}: {error} (a bug; LOOPKUBE_DEBUG=1 shows where)", err=True)
+        sys.exit(70)  # EX_SOFTWARE of sysexits.h
 
 
 if __name__ == "__main__":

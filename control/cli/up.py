@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import fcntl
 import json
 import os
 import signal
@@ -64,6 +63,8 @@ def command(
     in_process: bool,
 ) -> None:
     """Start a cluster: the Kubernetes API, its controllers, a node and the data plane."""
+    if in_process and detach:
+        raise click.UsageError("--in-process and --detach exclude each other: there is no process to leave behind")
     folders = folders_of(name, data_dir)
     mode, reason = choose_network(network)
     settings = check(
@@ -82,18 +83,14 @@ def command(
         )
     )
     prepare(settings, folders)
+    click.echo(f"{name}: network {mode} ({reason})")
     if in_process:
-        from control.supervise.inprocess import run
-
-        click.echo(f"{name}: network {mode} ({reason})")
-        sys.exit(run(settings, folders, lambda part, what, seconds: _line(part, what, seconds)))
+        _run_here(settings, folders, manifests)
+        return
     supervisor = start(folders, detach=detach)
     try:
-        click.echo(f"{name}: network {mode} ({reason})")
         ports = wait_until_ready(supervisor, settings)
-        for manifest in manifests:
-            _apply(folders, manifest)
-        _next_steps(settings, ports)
+        _greet(settings, folders, manifests, ports)
         if not detach:
             _stay(supervisor)
     except (Exception, KeyboardInterrupt):
@@ -102,22 +99,38 @@ def command(
         raise
 
 
+def _run_here(settings: Settings, folders: Folders, manifests: tuple[str, ...]) -> None:
+    from control.store.records import StoreError
+    from control.supervise.inprocess import run
+
+    def on_ready(ports: dict[str, int]) -> None:
+        _greet(settings, folders, manifests, ports)
+        click.echo("\nCtrl-C ends the cluster.")
+
+    try:
+        run(settings, folders, _line, on_ready)
+    except StoreError as error:
+        raise SettingsError(" ".join(str(error).split())) from error
+
+
+def _greet(settings: Settings, folders: Folders, manifests: tuple[str, ...], ports: dict[str, int]) -> None:
+    for manifest in manifests:
+        _apply(folders, manifest)
+    _next_steps(settings, ports)
+
+
 def prepare(settings: Settings, folders: Folders) -> None:
     """Folders, keys and settings on disk; raises SettingsError for a cluster that is up or a folder of a newer one."""
     folders.create()
     folders.load()
-    with open(folders.data / "lock", "a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise SettingsError(
-                f"cluster {settings.name!r} is up already: see `loopkube status`, end it with `loopkube down`, "
-                "or start another one with --name"
-            ) from None
+    held = folders.lock(settings.name)
+    try:
         from control.supervise import pki
 
         pki.ensure(folders.pki, host=settings.addresses.host, service_ip=settings.addresses.api_service_ip())
         folders.save(settings)
+    finally:
+        os.close(held)
 
 
 def start(folders: Folders, *, detach: bool) -> subprocess.Popen[bytes]:

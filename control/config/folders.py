@@ -8,6 +8,7 @@ version and the settings of the last `up`; a newer version is refused before any
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -89,6 +90,19 @@ class Folders:
                 folder.chmod(0o700)
             except OSError as error:
                 raise SettingsError(f"cannot use {folder}: {error.strerror}: choose another --data-dir") from error
+
+    def lock(self, name: str) -> int:
+        """A descriptor that holds the cluster's lock until it is closed; raises SettingsError when another has it."""
+        fd = os.open(self.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(fd)
+            raise SettingsError(
+                f"cluster {name!r} is up already: see `loopkube status`, end it with `loopkube down`, "
+                "or start another one with --name"
+            ) from None
+        return fd
 
     def save(self, settings: Settings) -> None:
         text = json.dumps({"format": FORMAT, "settings": settings.to_json()}, indent=1)

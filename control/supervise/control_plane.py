@@ -12,16 +12,14 @@ import socket
 import ssl
 from pathlib import Path
 
-from control.api.kinds import KINDS
 from control.apiserver.auth import Authenticator
 from control.apiserver.server import ApiServer
 from control.config.folders import Folders
 from control.config.settings import Settings
-from control.controllers.ingress import IngressStatusController
-from control.controllers.loadbalancer import LoadBalancerController
 from control.controllers.run import Runner
 from control.controllers.table import all_controllers
 from control.mirror.mirror import Mirror
+from control.publish.build import KINDS as PUBLISHED_KINDS
 from control.publish.publisher import Publisher
 from control.publish.unit import Config
 from control.store.store import Store
@@ -74,12 +72,9 @@ class ControlPlane:
         await self.server.start(addresses.host, 0, server_tls(folders.pki), sock=self._api_socket)
         self._ready.say("API server")
         client = self.server.client()
-        self.mirror = Mirror(client, KINDS)
-        controllers = (
-            *all_controllers(ca_pem=(folders.pki / "ca.crt").read_text()),
-            IngressStatusController((addresses.host,)),
-            LoadBalancerController(),
-        )
+        controllers = all_controllers(ca_pem=(folders.pki / "ca.crt").read_text())
+        kinds = {kind for controller in controllers for kind in controller.watches}
+        self.mirror = Mirror(client, kinds.union(PUBLISHED_KINDS))
         self.runner = Runner(client, self.mirror, controllers)
         config = Config(
             ingress_address=addresses.host,

@@ -3,40 +3,41 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
 
 from control.config.folders import Folders
 from control.config.settings import Settings
 from control.supervise.part import Part
+from control.supervise.ports import Doors
 
 
-def parts_of(
-    settings: Settings,
-    folders: Folders,
-    ports: Mapping[str, int],
-    control_fds: tuple[int, int],
-    worker_fds: Sequence[tuple[int, int]],
-) -> list[Part]:
-    """`control_fds` are the API's and the publisher's sockets. Control, node and `settings.workers` workers;
-    `worker_fds` has each worker's (http, https) sockets."""
-    data = str(folders.data)
+def parts_of(settings: Settings, folders: Folders, doors: Doors) -> list[Part]:
+    """Control, node and `settings.workers` workers."""
     python = (sys.executable, "-m")
-    shared = ("--http-port", str(ports["http"]), "--https-port", str(ports["https"]), "--api-port", str(ports["api"]))
-    api_fd, publish_fd = control_fds
-    fds = ("--api-fd", str(api_fd), "--publish-fd", str(publish_fd))
+    ports = [word for purpose, port in doors.ports.items() for word in (f"--{purpose}-port", str(port))]
+    told = (str(folders.data), *ports)
+    fds = (doors.api.fileno(), doors.publish.fileno())
+    control = ("--api-fd", str(fds[0]), "--publish-fd", str(fds[1]))
     parts = [
-        Part("control", "control", (*python, "control.supervise.role_control", data, *fds, *shared), control_fds),
-        Part("node", "node", (*python, "control.supervise.role_node", data, *shared)),
+        Part("control", "control", (*python, "control.supervise.role_control", *told, *control), fds),
+        Part("node", "node", (*python, "control.supervise.role_node", *told)),
     ]
-    for index, (http_fd, https_fd) in enumerate(worker_fds):
-        arguments = (
-            *("--name", f"worker-{index}"),
-            *("--feed", str(folders.publish_socket)),
-            *("--admin", str(folders.worker_socket(index))),
-            *("--listen-fd", f"ingress-http={http_fd}"),
-            *("--listen-fd", f"ingress-https={https_fd}"),
-        )
-        parts.append(
-            Part("dataplane", f"worker-{index}", (*python, "dataplane.worker", *arguments), (http_fd, https_fd))
-        )
+    for index in range(settings.workers):
+        argv = (*python, "dataplane.worker", *worker_arguments(folders, doors, index))
+        parts.append(Part("dataplane", f"worker-{index}", argv, worker_fds(doors, index)))
     return parts
+
+
+def worker_fds(doors: Doors, index: int) -> tuple[int, int]:
+    return doors.http[index].fileno(), doors.https[index].fileno()
+
+
+def worker_arguments(folders: Folders, doors: Doors, index: int) -> tuple[str, ...]:
+    """What a worker is told, after `python -m dataplane.worker`."""
+    http, https = worker_fds(doors, index)
+    return (
+        *("--name", f"worker-{index}"),
+        *("--feed", str(folders.publish_socket)),
+        *("--admin", str(folders.worker_socket(index))),
+        *("--listen-fd", f"ingress-http={http}"),
+        *("--listen-fd", f"ingress-https={https}"),
+    )

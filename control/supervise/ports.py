@@ -9,11 +9,47 @@ from __future__ import annotations
 
 import errno
 import socket
+from dataclasses import dataclass
 from pathlib import Path
 
-from control.config.settings import SettingsError
+from control.config.folders import Folders
+from control.config.settings import Settings, SettingsError
 
 BACKLOG = 4096  # net.core.somaxconn's default on current kernels; the kernel caps it by its own
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """All sockets of a cluster that outlive its parts; `http` and `https` have one for each worker."""
+
+    api: socket.socket
+    publish: socket.socket
+    http: tuple[socket.socket, ...]
+    https: tuple[socket.socket, ...]
+
+    @classmethod
+    def open(cls, settings: Settings, folders: Folders) -> Doors:
+        """Raises SettingsError for a port that cannot be had; what was opened until then is closed."""
+        host, workers = settings.addresses.host, settings.workers
+        opened: list[socket.socket] = []
+        try:
+            for port, count, option in (
+                (settings.api_port, 1, "--api-port"),
+                (settings.http_port, workers, "--http-port"),
+                (settings.https_port, workers, "--https-port"),
+            ):
+                opened += open_listeners(host, port, count, option)
+            publish = open_unix(folders.publish_socket)
+        except SettingsError:
+            for listener in opened:
+                listener.close()
+            raise
+        return cls(opened[0], publish, tuple(opened[1 : 1 + workers]), tuple(opened[1 + workers :]))
+
+    @property
+    def ports(self) -> dict[str, int]:
+        first = {"api": self.api, "http": self.http[0], "https": self.https[0]}
+        return {purpose: int(listener.getsockname()[1]) for purpose, listener in first.items()}
 
 
 def open_listeners(host: str, port: int, count: int, option: str) -> list[socket.socket]:

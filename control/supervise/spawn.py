@@ -21,7 +21,7 @@ import select
 import signal
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from control.kubelet.process import Exit, ProcessSpec, ProcessState, StartError
@@ -201,6 +201,28 @@ class ProcessTable:
         if child is not None and child.state.exit is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.popen.pid, signum)
+
+    async def end(self, ids: Iterable[str], grace_s: float) -> None:
+        """SIGTERM to these, and SIGKILL to those that are still there after the grace; returns when all are gone."""
+        running = {id for id in ids if id in self._children and self._children[id].state.exit is None}
+        gone = asyncio.Event()
+
+        def on_exit(state: ProcessState) -> None:
+            running.discard(state.id)
+            if not running:
+                gone.set()
+
+        if not running:
+            return
+        unsubscribe = self.subscribe(on_exit)
+        for signum in (signal.SIGTERM, signal.SIGKILL):
+            for id in list(running):
+                self.signal(id, signum)
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(grace_s):
+                    await gone.wait()
+                break
+        unsubscribe()
 
     def processes(self) -> list[ProcessState]:
         return [child.state for child in self._children.values()]

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import fcntl
 import json
 import logging
 import os
@@ -30,16 +29,15 @@ from control.config.folders import Folders
 from control.config.settings import Settings, SettingsError
 from control.kubelet.process import ProcessSpec, ProcessState, StartError
 from control.supervise import kubeconfig, warden
-from control.supervise.memory import memory_of
 from control.supervise.part import HOPELESS, Part
 from control.supervise.parts import parts_of
-from control.supervise.ports import open_listeners, open_unix
+from control.supervise.ports import Doors
 from control.supervise.server import SYSTEM, SupervisorServer
 from control.supervise.spawn import ProcessTable, become_subreaper
+from control.supervise.status import Process, describe
 
 POD_GRACE_S = 3.0  # on `down` nobody waits for connections to drain; pods that need longer are killed
 PART_GRACE_S = 3.0
-VERSION = "0.1.0"
 
 log = logging.getLogger(__name__)
 
@@ -79,23 +77,12 @@ class Supervisor:
         return not self._failed
 
     def _open_ports(self) -> None:
-        settings = self._settings
+        settings, folders = self._settings, self._folders
+        self._doors = Doors.open(settings, folders)
+        self.ports = self._doors.ports
         host = settings.addresses.host
-        (api,) = open_listeners(host, settings.api_port, 1, "--api-port")
-        http = open_listeners(host, settings.http_port, settings.workers, "--http-port")
-        https = open_listeners(host, settings.https_port, settings.workers, "--https-port")
-        publish = open_unix(self._folders.publish_socket)
-        self._sockets = [api, publish, *http, *https]
-        self.ports = {
-            "api": api.getsockname()[1],
-            "http": http[0].getsockname()[1],
-            "https": https[0].getsockname()[1],
-        }
-        kubeconfig.write(
-            self._folders.kubeconfig, self._folders.pki, cluster=settings.name, host=host, port=self.ports["api"]
-        )
-        worker_fds = [(a.fileno(), b.fileno()) for a, b in zip(http, https, strict=True)]
-        self._parts = parts_of(settings, self._folders, self.ports, (api.fileno(), publish.fileno()), worker_fds)
+        kubeconfig.write(folders.kubeconfig, folders.pki, cluster=settings.name, host=host, port=self.ports["api"])
+        self._parts = parts_of(settings, folders, self._doors)
 
     def _start(self, part: Part) -> None:
         read_end, write_end = os.pipe()
@@ -161,62 +148,21 @@ class Supervisor:
         by_role: dict[str, list[str]] = {"node": [], "dataplane": [], "control": []}
         for part in self._parts:
             by_role[part.role].append(part.process_id)
-        await self._stop(by_role["node"], PART_GRACE_S)
+        await self._table.end(by_role["node"], PART_GRACE_S)
         pods = [state.id for state in self._table.processes() if not state.id.startswith(SYSTEM)]
-        await asyncio.gather(self._stop(pods, POD_GRACE_S), self._stop(by_role["dataplane"], PART_GRACE_S))
-        await self._stop(by_role["control"], PART_GRACE_S)
+        await asyncio.gather(self._table.end(pods, POD_GRACE_S), self._table.end(by_role["dataplane"], PART_GRACE_S))
+        await self._table.end(by_role["control"], PART_GRACE_S)
         await self._server.close()
         self._folders.supervisor_socket.unlink(missing_ok=True)
         self._report("supervisor", "down")
 
-    async def _stop(self, ids: list[str], grace_s: float) -> None:
-        running = {state.id for state in self._table.processes() if state.exit is None} & set(ids)
-        gone = asyncio.Event()
-
-        def on_exit(state: ProcessState) -> None:
-            running.discard(state.id)
-            if not running:
-                gone.set()
-
-        if not running:
-            return
-        unsubscribe = self._table.subscribe(on_exit)
-        for signum in (signal.SIGTERM, signal.SIGKILL):
-            for id in list(running):
-                self._table.signal(id, signum)
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(grace_s):
-                    await gone.wait()
-                break
-        unsubscribe()
-
     async def _status(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        settings, ports = self._settings, self.ports
-        host = settings.addresses.host
-        processes: list[dict[str, Any]] = [
-            {"role": "supervisor", "name": "supervisor", "pid": os.getpid(), "restarts": 0, "ready": True}
+        processes = [
+            Process("supervisor", "supervisor", os.getpid()),
+            *(Process(p.role, p.name, p.pid, p.restarts, bool(p.ready)) for p in self._parts),
+            Process("warden", "warden", self._warden_pid),
         ]
-        processes += [
-            {"role": p.role, "name": p.name, "pid": p.pid, "restarts": p.restarts, "ready": bool(p.ready)}
-            for p in self._parts
-        ]
-        processes.append({"role": "warden", "name": "warden", "pid": self._warden_pid, "restarts": 0, "ready": True})
-        for process in processes:
-            process["rssBytes"], process["pssBytes"] = memory_of(process["pid"])
-        return {
-            "name": settings.name,
-            "version": VERSION,
-            "network": settings.network,
-            "profile": settings.profile,
-            "apiServer": f"https://{host}:{ports['api']}",
-            "kubeconfig": str(self._folders.kubeconfig),
-            "ingress": {"http": f"http://{host}:{ports['http']}", "https": f"https://{host}:{ports['https']}"},
-            "serviceCIDR": settings.addresses.service_cidr,
-            "podCIDR": settings.addresses.pod_cidr,
-            "dataDir": str(self._folders.data),
-            "uptimeSeconds": round(time.monotonic() - self._started_at, 3),
-            "processes": processes,
-        }
+        return describe(self._settings, self._folders, self.ports, time.monotonic() - self._started_at, processes)
 
     async def _shutdown(self, request: Mapping[str, Any]) -> None:
         asyncio.get_running_loop().call_soon(self._ending.set)
@@ -226,19 +172,6 @@ class Supervisor:
         message = {"part": part, "what": what, "seconds": round(time.monotonic() - self._started_at, 3), **more}
         with contextlib.suppress(OSError):
             os.write(1, json.dumps(message).encode() + b"\n")
-
-
-def lock(folders: Folders) -> int:
-    """Holds the cluster's lock until this process ends; raises SettingsError when another one has it."""
-    fd = os.open(folders.data / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        raise SettingsError(
-            "this cluster is up already: see `loopkube status`, end it with `loopkube down`, "
-            "or start another one with --name"
-        ) from error
-    return fd
 
 
 async def supervise(settings: Settings, folders: Folders) -> bool:
@@ -252,7 +185,7 @@ def main() -> int:
         settings = folders.load()
         if settings is None:
             raise SettingsError(f"{folders.data} holds no cluster")
-        _held = lock(folders)
+        _held = folders.lock(settings.name)
         ended_well = asyncio.run(supervise(settings, folders))
     except SettingsError as error:
         print(json.dumps({"part": "supervisor", "what": "failed", "message": str(error)}), flush=True)

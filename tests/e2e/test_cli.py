@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.conftest import LOOPKUBE, Cluster, run, up
+from tests.e2e.conftest import LOOPKUBE, Cluster, echo_app, processes_of, run, up
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 
@@ -113,17 +113,23 @@ def test_a_manifest_is_applied_and_a_bad_one_named(make_cluster: Callable[..., C
     assert "does not serve v1 Widget" in error
 
 
-def test_ctrl_c_ends_a_cluster_in_the_foreground(tmp_path: Path) -> None:
+@pytest.mark.parametrize("options", [(), ("--in-process",)], ids=["processes", "in-process"])
+def test_ctrl_c_ends_a_cluster_in_the_foreground(tmp_path: Path, options: tuple[str, ...]) -> None:
     ports = ("--api-port", "0", "--http-port", "0", "--https-port", "0")
-    command = (*LOOPKUBE, "up", "--data-dir", str(tmp_path / "c"), *ports)
+    command = (*LOOPKUBE, "up", "--data-dir", str(tmp_path / "c"), *ports, *options)
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         for line in process.stdout:
             if "Ctrl-C" in line:
                 break
+        cluster = Cluster(tmp_path / "c")
+        cluster.apply(*echo_app(replicas=1))
+        cluster.kubectl("rollout", "status", "deployment/echo", "--timeout=60s")
+        assert {p["role"] for p in cluster.status()["processes"]} >= {"supervisor", "control", "node", "dataplane"}
         process.send_signal(2)
         _, error = process.communicate(timeout=60)
         assert (process.returncode, error) == (0, "")
+    assert processes_of(tmp_path / "c") == []
 
 
 def test_two_clusters_side_by_side(make_cluster: Callable[..., Cluster], cluster: Cluster) -> None:
