@@ -28,7 +28,7 @@ from bench.lab.stats import percentile
 from bench.lab.timeline import is_ready
 from bench.limits.cluster import Cluster, Figure, show
 
-PODS = 8
+PODS = 4
 GOAL_P99_MS = 20.0
 FLIP_MAX_S = 30.0
 NAMESPACE = "flips"
@@ -94,34 +94,43 @@ class Seen:
             ready[name] = now_ready
 
 
-async def ask(address: tuple[str, int], host: str) -> int:
-    """One request over a connection of its own; the status."""
-    reader, writer = await asyncio.open_connection(*address)
-    try:
-        writer.write(f"GET / HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+class Asker:
+    """One kept-alive connection to the Ingress, for one host."""
+
+    def __init__(self, address: tuple[str, int], host: str) -> None:
+        self._address = address
+        self._request = f"GET / HTTP/1.1\r\nHost: {host}\r\n\r\n".encode()
+        self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
+
+    async def status(self) -> int:
+        """One request's status; a connection that was closed is opened again."""
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(*self._address)
+        reader, writer = self._streams
+        writer.write(self._request)
         response = Response()
         while not response.complete and (data := await reader.read(4096)):
             response.feed(data)
+        if not response.complete or not response.keeps_alive:
+            writer.close()
+            self._streams = None
         return response.status
-    finally:
-        writer.close()
 
-
-async def until_status(address: tuple[str, int], host: str, wanted: bool) -> None:
-    """Asks every millisecond until the answer is (or is no more) a 200; raises TimeoutError."""
-    async with asyncio.timeout(FLIP_MAX_S):
-        while (await ask(address, host) == 200) is not wanted:
-            await asyncio.sleep(0.001)
+    async def until(self, wanted: bool) -> None:
+        """Asks every millisecond until the answer is (or is no more) a 200; raises TimeoutError."""
+        async with asyncio.timeout(FLIP_MAX_S):
+            while (await self.status() == 200) is not wanted:
+                await asyncio.sleep(0.001)
 
 
 async def flip(name: str, ip: str, address: tuple[str, int], seen: Seen, flips: int) -> list[tuple[float, ...]]:
     """(total, status write, slice, publish and swap) in seconds for each flip of one pod."""
-    host = f"{name}.local"
+    asker = Asker(address, f"{name}.local")
     found: list[tuple[float, ...]] = []
     async with aiohttp.ClientSession(f"http://{ip}:8080") as pod:
         for _ in range(flips):
             await (await pod.post("/ready")).read()
-            await until_status(address, host, True)
+            await asker.until(True)
             times = json.loads(await (await pod.get("/times")).text())
             said, first = times["said_ready"], times["first_request"]
             async with asyncio.timeout(FLIP_MAX_S):
@@ -130,7 +139,7 @@ async def flip(name: str, ip: str, address: tuple[str, int], seen: Seen, flips: 
             status, slice_ = seen.status[name], seen.slice[name]
             found.append((first - said, status - said, max(slice_ - status, 0.0), max(first - slice_, 0.0)))
             await (await pod.post("/unready")).read()
-            await until_status(address, host, False)
+            await asker.until(False)
     return found
 
 
