@@ -60,7 +60,7 @@ async def test_a_signal_reaches_the_whole_group_and_its_number_is_the_exit_code(
 async def test_the_end_of_the_leader_ends_a_daemon_that_left_the_group(tmp_path: Path) -> None:
     become_subreaper()
     table = ProcessTable()
-    program = 'import os,time; os.setsid(); open("child","w").write(str(os.getpid())); time.sleep(60)'
+    program = 'import os,signal; os.setsid(); open("child","w").write(str(os.getpid())); signal.pause()'
     daemon = f"{sys.executable} -c '{program}'"
     table.start(spec(tmp_path, f"{daemon} & while [ ! -s child ]; do :; done; exit 0"))
     await exit_of(table, "a")
