@@ -111,7 +111,7 @@ class Worker:
             if self._at_start:
                 delay_s = spec.initial_delay_s
                 self._anchor = started_at + (delay_s or (spec.period_s if spec.kind == "liveness" else 0.0))
-        if terminating and spec.kind != "readiness":
+        if (terminating and spec.kind != "readiness") or (started and spec.kind == "startup"):
             self._held = True
         gated = spec.kind != "startup" and not started
         if self.gated and not gated and self._at_start:
@@ -151,7 +151,7 @@ class Worker:
         return on_tick and at >= self._anchor + self.spec.period_s - self._eager_s / 2
 
     def take(self, outcome: Outcome, *, counts: bool = True) -> bool | None:
-        """An outcome; returns the verdict when this one made it or changed it, None otherwise."""
+        """An outcome; returns the verdict when the streak is long enough to have one, None otherwise."""
         if outcome.result == "error" or not self.looking:
             return None
         good = outcome.good
@@ -162,8 +162,7 @@ class Worker:
         self._last = good
         if self._run < (self.spec.success_threshold if good else self.spec.failure_threshold):
             return None
-        changed = self.verdict is not good
         self.verdict = good
         if self.spec.kind == "startup" or (self.spec.kind == "liveness" and not good):
             self._held, self._run = True, 0
-        return good if changed or self.spec.kind == "startup" else None
+        return good

@@ -111,7 +111,7 @@ class PodProber:
             seat.timer.cancel()
             seat.timer = None
         now = self.loop.time()
-        at = seat.worker.next_at(now + (1e-6 if after else 0.0))
+        at = seat.worker.next_at(now + (seat.worker.spec.period_s / 1000 if after else 0.0))
         if at is not None:
             seat.timer = self.loop.call_at(at, self.start_look, key, seat)
 

@@ -239,6 +239,8 @@ def recall(container: ContainerRecord, said: Mapping[str, Any], now: float) -> N
             image_id=container.image_id,
         )
         container.phase = "ended"
+        # should the process be found after all (adopt), its probes' verdicts still hold: no flap of readiness
+        container.probe_ready, container.probe_started = said.get("ready") is True, said.get("started") is True
     else:  # waiting for a restart: the newest attempt is the one that ended last
         container.ended, container.last = container.last, None
         container.phase = "ended" if container.ended is not None else "waiting"
@@ -270,8 +272,9 @@ def adopt(container: ContainerRecord, process: ProcessState) -> None:
         container.last = container.ended if container.ended and container.ended.attempt < attempt else container.last
         container.ended, container.phase = finished, "ended"
     else:
-        if container.ended is not None and container.ended.attempt < attempt:
-            container.last = container.ended
+        if container.ended is None or container.ended.attempt < attempt:
+            container.last = container.ended or container.last
+            container.probe_ready = container.probe_started = None
         container.ended, container.phase = None, "running"
         container.post_start = "done"  # it ran before; a hook cut short by the crash is not repeated
     container.attempt = attempt

@@ -138,10 +138,14 @@ class PodRunner:
     def on_verdict(self, name: str, kind: ProbeKind, verdict: bool) -> None:
         container = self.record.containers[name]
         if kind == "readiness":
+            if container.probe_ready is verdict:
+                return  # no news; the usual case
             container.probe_ready = verdict
         elif kind == "startup" and verdict:
             container.probe_started = True
-        elif not verdict:
+        elif verdict:
+            return
+        else:
             container.unhealthy = kind
         self.sync()
 

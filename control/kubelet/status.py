@@ -8,7 +8,7 @@ A pod's status never leaves Succeeded or Failed.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -28,10 +28,11 @@ def status(pod: Object, record: PodRecord, plan: Plan, host_ip: str, now: dateti
     final = plan.ending and record.idle
     old = status_of(pod)
     statuses: dict[str, list[Object]] = {"initContainerStatuses": [], "containerStatuses": []}
+    owed = owe_an_end(pod, record) if final else frozenset()
     for kind, spec in containers_of(pod):
         container = record.containers[spec["name"]]
         field = "containerStatuses" if kind == "app" else "initContainerStatuses"
-        statuses[field].append(container_status(container, spec, pod, record, plan, final=final))
+        statuses[field].append(container_status(container, spec, record, plan, final=final, owed=owed))
     inits, apps = statuses["initContainerStatuses"], statuses["containerStatuses"]
     phase = old.get("phase") if old.get("phase") in FINISHED else phase_of(pod, inits, apps, final=final)
     wanted: Object = {
@@ -121,11 +122,11 @@ def phase_of(pod: Object, inits: Sequence[Object], apps: Sequence[Object], *, fi
 def container_status(
     container: ContainerRecord,
     spec: Mapping[str, Any],
-    pod: Object,
     record: PodRecord,
     plan: Plan,
     *,
     final: bool,
+    owed: Collection[str],
 ) -> Object:
     waiting = plan.waiting.get(container.name) or container.waiting
     said: Object = {
@@ -149,7 +150,7 @@ def container_status(
         said["state"] = {"terminated": terminated(container.ended)}
         said["containerID"] = SCHEME + container.ended.container_id
         said["ready"] = container.kind == "init" and container.ended.code == 0
-    elif final:
+    elif container.name in owed:
         said["state"] = {"terminated": terminated(LOST)}
     else:
         last = container.ended or last
@@ -161,6 +162,16 @@ def container_status(
     if resources and container.running:
         said["resources"] = resources
     return said
+
+
+def owe_an_end(pod: Object, record: PodRecord) -> frozenset[str]:
+    """Containers whose missing end counts as a failure when the pod is over: those whose turn had come (kubelet's
+    TerminatePod). The others keep waiting in the final status."""
+    inits = [spec["name"] for kind, spec in containers_of(pod) if kind != "app"]
+    if record.initialized or not inits:
+        return frozenset(record.containers)
+    begun = [place for place, name in enumerate(inits) if record.containers[name].attempt >= 0]
+    return frozenset(inits[: max(begun, default=0) + 1])
 
 
 def is_ready(container: ContainerRecord, spec: Mapping[str, Any]) -> bool:
