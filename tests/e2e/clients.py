@@ -213,3 +213,35 @@ def phases(cluster: Cluster, backend: str) -> dict[str, str]:
     """Phases of a backend's endpoints by pod, as worker 0 knows them."""
     found = next((each for each in admin(cluster, "/table").json["backends"] if each["name"] == backend), None)
     return {each["target"]: each["phase"] for each in found["endpoints"]} if found else {}
+
+
+def backend(name: str, port: int | str = 80) -> dict[str, Any]:
+    """An Ingress's backend: a Service's port by number or name."""
+    return {"service": {"name": name, "port": {"number" if isinstance(port, int) else "name": port}}}
+
+
+def ingress(name: str, *rules: tuple[str, str, str, dict[str, Any]], **spec: Any) -> dict[str, Any]:
+    """An Ingress of (host, path type, path, backend); rules of one host are one rule's paths."""
+    paths: dict[str, list[dict[str, Any]]] = {}
+    for host, path_type, path, to in rules:
+        paths.setdefault(host, []).append({"path": path, "pathType": path_type, "backend": to})
+    written = [{**({"host": host} if host else {}), "http": {"paths": each}} for host, each in paths.items()]
+    return {
+        "apiVersion": "networking.k8s.io/v1",
+        "kind": "Ingress",
+        "metadata": {"name": name},
+        "spec": {**({"rules": written} if written else {}), **spec},
+    }
+
+
+def outside_service(name: str, address: str, port: int) -> list[dict[str, Any]]:
+    """A Service without selector that leads to a program which is no pod."""
+    slice_ = {
+        "apiVersion": "discovery.k8s.io/v1",
+        "kind": "EndpointSlice",
+        "metadata": {"name": f"{name}-1", "labels": {"kubernetes.io/service-name": name}},
+        "addressType": "IPv4",
+        "ports": [{"name": "", "port": port, "protocol": "TCP"}],
+        "endpoints": [{"addresses": [address]}],
+    }
+    return [service(name, ports=[{"port": 80}]), slice_]

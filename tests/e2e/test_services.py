@@ -22,6 +22,7 @@ from tests.e2e.clients import (
     delete,
     echo_pod,
     get,
+    outside_service,
     phases,
     pods_met,
     refused,
@@ -229,15 +230,8 @@ def outside() -> Iterator[tuple[str, int]]:
 
 def test_a_service_without_selector_leads_where_its_slices_say(cluster: Cluster, outside: tuple[str, int]) -> None:
     address, port = outside
-    slice_ = {
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": {"name": "legacy-1", "labels": {"kubernetes.io/service-name": "legacy"}},
-        "addressType": "IPv4",
-        "ports": [{"name": "", "port": port, "protocol": "TCP"}],
-        "endpoints": [{"addresses": [address]}],
-    }
-    cluster.apply(service("legacy", ports=[{"port": 80}]), slice_)
+    service_, slice_ = outside_service("legacy", address, port)
+    cluster.apply(service_, slice_)
     until("the program outside", lambda: answers(cluster_ip(cluster, "legacy")))
     assert get(cluster_ip(cluster, "legacy"), 80).body == b"hello from outside"
     slice_["endpoints"] = [{"addresses": [address], "conditions": {"ready": False}}]
