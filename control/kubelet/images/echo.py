@@ -180,7 +180,7 @@ class Echo:
                 raise ValueError(f"size must be 0..{1 << 32}, not {size}")
             response.filler = size
             response.body = b"" if size == 0 else response.body
-        response.chunked = request.query.get("chunked", "") in ("1", "true")
+        response.chunked = request.query.get("chunked", "") in ("1", "true") and status not in (204, 304)
         return response
 
     async def later(self, response: Response, delay_s: float) -> Response:

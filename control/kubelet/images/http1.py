@@ -313,8 +313,8 @@ class Connection(asyncio.Protocol):
         close = request.close or self.site.draining or response.close
         body = response.body
         head = render_head(response, len(body), close=close)
-        if response.chunked and body:
-            body = b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body)
+        if response.chunked:
+            body = (b"%x\r\n%b\r\n" % (len(body), body) if body else b"") + b"0\r\n\r\n"
         self.transport.write(head if request.method == "HEAD" else head + body)
         self.request = None
         if close:
