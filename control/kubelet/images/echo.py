@@ -174,7 +174,7 @@ class Echo:
         response = Response(status, self.body(connection, self.tail(request, body, connection.body_bytes)), JSON)
         if status in (204, 304):
             response.body = b""
-        if "size" in request.query:
+        if "size" in request.query and status not in (204, 304):
             size = int(request.query["size"])
             if not 0 <= size <= 1 << 32:
                 raise ValueError(f"size must be 0..{1 << 32}, not {size}")
