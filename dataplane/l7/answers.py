@@ -24,9 +24,9 @@ def answer(status: int, text: str, request: Request | None, date: bytes, *, clos
         lines.append(b"Allow: %b\r\n" % ALLOWED)
     if closing:
         lines.append(b"Connection: close\r\n")
-    elif request is not None and not request.minor:
+    elif request is not None and not request.terms.minor:
         lines.append(b"Connection: keep-alive\r\n")
     lines.append(b"\r\n")
-    if request is None or not request.is_head:
+    if request is None or not request.terms.is_head:
         lines.append(body)
     return b"".join(lines)

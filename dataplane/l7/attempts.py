@@ -88,10 +88,10 @@ class Attempts:
         if body:
             self._sent = body
             self.bytes_in = len(body)
-        if request.local_status:
-            self.reply(request.local_status, "", "ok")
+        if request.terms.local_status:
+            self.reply(request.terms.local_status, "", "ok")
             return
-        match = self.resolve(request.host, request.path)
+        match = self.resolve(request.terms.host, request.path)
         if match is None:
             self.failed("no_route")
             return
@@ -201,7 +201,7 @@ class Attempts:
             policy=self.spec.retry,
             tries=self.tries,
             tries_max=self.spec.tries_max,
-            idempotent=request.idempotent,
+            idempotent=request.terms.idempotent,
             replayable=self._sent is not None,
             answer_begun=self.state in ANSWER_BEGUN,
             reused=reused,

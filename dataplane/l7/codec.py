@@ -12,9 +12,10 @@ is remembered of heads seen before is `heads`'s concern.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
-from dataplane.l7.events import Framing, Refusal, Request, Response
+from dataplane.l7.events import Framing, Refusal, Request, Response, Terms
 from dataplane.l7.fields import FORWARDING, Field, parse_fields, specials
 from dataplane.l7.grammar import (
     ABSOLUTE,
@@ -27,11 +28,19 @@ from dataplane.l7.grammar import (
     number,
     tokens,
 )
-from dataplane.l7.headers import kept_lines, request_tail
+from dataplane.l7.headers import kept_lines, request_tail, stopped
 from dataplane.l7.limits import Limits
 
 IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE", b"PROPFIND"))
 """RFC 9110 9.2.2, and PROPFIND of RFC 4918. nginx's list is the reverse: all but POST, LOCK and PATCH."""
+
+REMEMBERED_MAX: Final = 2048
+"""Longest head that is worth remembering anything of."""
+
+UNSERVED: Final = {
+    b"CONNECT": (501, "CONNECT is not served here"),
+    b"TRACE": (405, "TRACE is not served here"),  # it would show credentials to scripts, RFC 9110 9.3.8
+}
 
 
 def head_end(data: bytes, seen: int, limits: Limits, *, is_request: bool) -> int:
@@ -65,53 +74,61 @@ def parse_request(head: bytes, limits: Limits) -> Request:
     method, target, digit = found.groups()
     if len(line) > limits.request_line_max:
         raise Refusal(414, f"the request line is longer than {limits.request_line_max} bytes")
+    if method in UNSERVED:
+        raise Refusal(*UNSERVED[method])
     fields = parse_fields(block[:-2], limits.fields_max)
-    special = specials(fields)
-    request = Request()
-    request.method, request.minor = method, 0 if digit == b"0" else 1
-    request.is_head, request.idempotent = method == b"HEAD", method in IDEMPOTENT
-    request.fields = fields
-    _where(request, target, special.get(b"host", []))
-    request.body, request.length = _request_framing(special, request.minor)
-    if limits.body_max and request.length > limits.body_max:
+    authority, target, path = _where(method, target)
+    decide = terms_of if len(head) <= REMEMBERED_MAX else _terms_of
+    terms = decide(method, 0 if digit == b"0" else 1, authority, tuple([field for field in fields if field.role]))
+    if limits.body_max and terms.length > limits.body_max:
         raise Refusal(413, f"the body is longer than {limits.body_max} bytes")
-    _wishes(request, special)
-    request.line = b"%b %b HTTP/1.1\r\n" % (method, request.target)
-    request.forwarded = ()
-    if not FORWARDING.isdisjoint(special):
-        request.forwarded = tuple((field.lower, field.value) for field in fields if field.role in FORWARDING)
-    request.kept = _kept(request, fields, special)
-    request.tail = request_tail(request)
-    return request
+    kept = kept_lines(fields, terms.stops, terms.rewritten)
+    if b"host" in terms.rewritten and not any(field.role == b"host" for field in fields):
+        kept = terms.rewritten[b"host"] + kept
+    return Request(terms, target, path, fields, kept)
 
 
-def _where(request: Request, target: bytes, hosts: list[bytes]) -> None:
-    """Target, authority and path, RFC 9112 3.2 and 3.3."""
-    if len(hosts) > 1 or (hosts and HOST.fullmatch(hosts[0]) is None):
-        raise Refusal(400, "the Host field is malformed")
-    if not hosts and request.minor:
-        raise Refusal(400, "an HTTP/1.1 request needs a Host field")
-    method = request.method
-    if method == b"CONNECT":
-        raise Refusal(501, "CONNECT is not served here")
-    if method == b"TRACE":  # it would show credentials to scripts, RFC 9110 9.3.8
-        raise Refusal(405, "TRACE is not served here")
-    request.host = hosts[0] if hosts else b""
+def _where(method: bytes, target: bytes) -> tuple[bytes | None, bytes, bytes]:
+    """Authority if the target has one, the target as it goes upstream, and its path: RFC 9112 3.2 and 3.3."""
     if target.startswith(b"/"):
-        request.target, request.path = target, target.partition(b"?")[0]
-        return
+        return None, target, target.partition(b"?")[0]
     if target == b"*":
         if method != b"OPTIONS":
             raise Refusal(400, "only OPTIONS is for * as a whole")
-        request.target, request.path = target, b"/"
-        return
+        return None, target, b"/"
     found = ABSOLUTE.fullmatch(target)
     if found is None or HOST.fullmatch(found[1]) is None:
         raise Refusal(400, "the request target is malformed")
-    request.host, request.path = found[1], found[2] or b"/"
-    request.target = request.path + found[3]
+    path = found[2] or b"/"
     if method == b"OPTIONS" and not found[2] and not found[3]:
-        request.target = b"*"  # RFC 9112 3.2.4
+        return found[1], b"*", path  # RFC 9112 3.2.4
+    return found[1], path + found[3], path
+
+
+def _terms_of(method: bytes, minor: int, authority: bytes | None, fields: tuple[Field, ...]) -> Terms:
+    """The terms that these special fields make."""
+    special = specials(fields)
+    hosts = special.get(b"host", [])
+    if len(hosts) > 1 or (hosts and HOST.fullmatch(hosts[0]) is None):
+        raise Refusal(400, "the Host field is malformed")
+    if not hosts and minor:
+        raise Refusal(400, "an HTTP/1.1 request needs a Host field")
+    terms = Terms()
+    terms.method, terms.minor = method, minor
+    terms.is_head, terms.idempotent = method == b"HEAD", method in IDEMPOTENT
+    terms.host = authority or (hosts[0] if hosts else b"")
+    terms.body, terms.length = _request_framing(special, minor)
+    options = _options(special)
+    _wishes(terms, special, options)
+    terms.forwarded = tuple([(field.lower, field.value) for field in fields if field.role in FORWARDING])
+    terms.stops = stopped(options)
+    terms.rewritten = _rewritten(terms, special)
+    terms.tail = request_tail(terms)
+    return terms
+
+
+terms_of = lru_cache(maxsize=1024)(_terms_of)
+"""The same question has the same answer, and few are asked: clients differ in paths, cookies and the like."""
 
 
 def _request_framing(special: dict[bytes, list[bytes]], minor: int) -> tuple[Framing, int]:
@@ -136,24 +153,23 @@ def _request_framing(special: dict[bytes, list[bytes]], minor: int) -> tuple[Fra
     raise Refusal(400, "Transfer-Encoding is malformed")
 
 
-def _wishes(request: Request, special: dict[bytes, list[bytes]]) -> None:
+def _wishes(terms: Terms, special: dict[bytes, list[bytes]], options: frozenset[bytes]) -> None:
     """Persistence, upgrade, trailers, expectation, Max-Forwards."""
-    options = _options(special)
-    if request.minor:
-        request.keep_alive = b"close" not in options
-        request.trailers = _lists(special, b"te", b"trailers")
-        request.continues = _lists(special, b"expect", b"100-continue")
+    if terms.minor:
+        terms.keep_alive = b"close" not in options
+        terms.trailers = _lists(special, b"te", b"trailers")
+        terms.continues = _lists(special, b"expect", b"100-continue")
     else:
-        request.keep_alive = b"keep-alive" in options and b"close" not in options
-        request.trailers = request.continues = False
-    may = request.minor and b"upgrade" in options and request.method == b"GET" and request.body == "none"
-    request.upgrade = _upgrade(special[b"upgrade"]) if may and b"upgrade" in special else b""
-    request.local_status = 0
-    if request.method == b"OPTIONS" and b"max-forwards" in special:
+        terms.keep_alive = b"keep-alive" in options and b"close" not in options
+        terms.trailers = terms.continues = False
+    may = terms.minor and b"upgrade" in options and terms.method == b"GET" and terms.body == "none"
+    terms.upgrade = _upgrade(special[b"upgrade"]) if may and b"upgrade" in special else b""
+    terms.local_status = 0
+    if terms.method == b"OPTIONS" and b"max-forwards" in special:
         hops = number(special[b"max-forwards"][0]) if len(special[b"max-forwards"]) == 1 else None
         if hops is None:
             raise Refusal(400, "Max-Forwards is malformed")
-        request.local_status = 200 if hops == 0 else 0
+        terms.local_status = 200 if hops == 0 else 0
 
 
 def _lists(special: dict[bytes, list[bytes]], name: bytes, token: bytes) -> bool:
@@ -178,20 +194,17 @@ def _options(special: dict[bytes, list[bytes]]) -> frozenset[bytes]:
     return frozenset(token for value in values for token in tokens(value))
 
 
-def _kept(request: Request, fields: list[Field], special: dict[bytes, list[bytes]]) -> bytes:
-    """The field lines that go upstream: Host is what was routed by, Max-Forwards is one less (RFC 9110 7.6.2)."""
-    rewritten: dict[bytes, bytes] = {}
-    if request.host and special.get(b"host") != [request.host]:
-        rewritten[b"host"] = b"Host: %b\r\n" % request.host
-    if request.method == b"OPTIONS" and b"max-forwards" in special:
-        rewritten[b"max-forwards"] = b"Max-Forwards: %d\r\n" % ((number(special[b"max-forwards"][0]) or 1) - 1)
-    if not request.minor:
-        rewritten[b"expect"] = b""  # an HTTP/1.0 client never waits for 100, RFC 9110 10.1.1
-    if request.body != "length" and special.get(b"content-length") is not None:
-        rewritten[b"content-length"] = b"Content-Length: 0\r\n"
-    lines = kept_lines(fields, _options(special), rewritten)
-    if b"host" not in special and request.host:
-        return rewritten[b"host"] + lines
+def _rewritten(terms: Terms, special: dict[bytes, list[bytes]]) -> dict[bytes, bytes]:
+    """Lines that change: Host is what was routed by, Max-Forwards is one less (RFC 9110 7.6.2)."""
+    lines: dict[bytes, bytes] = {}
+    if terms.host and special.get(b"host") != [terms.host]:
+        lines[b"host"] = b"Host: %b\r\n" % terms.host
+    if terms.method == b"OPTIONS" and b"max-forwards" in special:
+        lines[b"max-forwards"] = b"Max-Forwards: %d\r\n" % ((number(special[b"max-forwards"][0]) or 1) - 1)
+    if not terms.minor and b"expect" in special:
+        lines[b"expect"] = b""  # an HTTP/1.0 client never waits for 100, RFC 9110 10.1.1
+    if terms.body != "length" and b"content-length" in special:
+        lines[b"content-length"] = b"Content-Length: 0\r\n"
     return lines
 
 
@@ -216,7 +229,7 @@ def parse_response(head: bytes, limits: Limits) -> Response:
     status_code = response.status
     if b"transfer-encoding" in special or status_code == 204 or status_code < 200:
         without[b"content-length"] = b""  # RFC 9110 8.6: not beside Transfer-Encoding, nor with 204 and 1xx
-    lines = kept_lines(fields, options, without)
+    lines = kept_lines(fields, stopped(options), without)
     response.head = b"HTTP/1.1 %b %b\r\n%b" % (status, response.reason, lines)
     simple = response.dated and not (response.status == 426 and response.upgrade)
     response.plain = response.head + b"\r\n" if simple else b""

@@ -54,7 +54,7 @@ class Conversation(Attempts):
         self.first_byte_s = now - self.began
         self.bytes_out = len(body)
         self.status = response.status
-        if response.plain and request.minor and request.keep_alive and not self.client.closes:
+        if response.plain and request.terms.minor and request.terms.keep_alive and not self.client.closes:
             self.client.transport.write(response.plain + body)
             self.state = NEXT[self.state][ANSWERED]
         else:
@@ -67,7 +67,7 @@ class Conversation(Attempts):
     def interim(self, response: Response) -> None:
         """A 1xx: passed on to whoever can understand it (RFC 9110 15.2)."""
         assert self.request is not None
-        if self.request.minor:
+        if self.request.terms.minor:
             self.client.transport.write(response.head + b"\r\n")
         self.await_more()
 
@@ -78,10 +78,10 @@ class Conversation(Attempts):
         self.first_byte_s = self.proxy.clock() - self.began
         self.status = response.status
         unsized = framing in ("chunked", "close")
-        self._chunks = unsized and request.minor == 1
-        self.ends_by_close = unsized and not request.minor
+        self._chunks = unsized and request.terms.minor == 1
+        self.ends_by_close = unsized and not request.terms.minor
         self._is_last = self._closes(request) or self.ends_by_close or not self._complete
-        chunked = self._chunks or (request.is_head and request.minor and response.body == "chunked")
+        chunked = self._chunks or (request.terms.is_head and request.terms.minor and response.body == "chunked")
         framing_line = CHUNKED_LINE if chunked else b""
         head = downstream_head(response, request, self.proxy.date, framing=framing_line, closing=self._is_last)
         self.state = NEXT[self.state][RESPONSE]
@@ -105,7 +105,7 @@ class Conversation(Attempts):
         request = self.request
         assert request is not None
         if self._chunks:
-            lines = trailer_lines(trailers) if trailers and request.trailers else b""
+            lines = trailer_lines(trailers) if trailers and request.terms.trailers else b""
             self.client.transport.write(b"0\r\n%b\r\n" % lines if lines else LAST_CHUNK)
         last = self._is_last or not self._complete
         self.state = NEXT[self.state][LAST if last else RESPONSE_END]
@@ -169,7 +169,7 @@ class Conversation(Attempts):
     # the end
 
     def _closes(self, request: Request) -> bool:
-        return self.client.closes or not request.keep_alive
+        return self.client.closes or not request.terms.keep_alive
 
     def _end(self, outcome: str, now: float, *, reusable: bool) -> None:
         """The exchange is over: give back connection and lease, record it, and let the client go on."""
@@ -197,7 +197,7 @@ class Conversation(Attempts):
                 self.phase,
                 phase,
                 self.tries,
-                b"" if request is None else request.method,
+                b"" if request is None else request.terms.method,
                 self.status,
                 self.bytes_in,
                 self.bytes_out,

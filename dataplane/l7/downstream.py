@@ -67,9 +67,9 @@ class Site:
 class Downstream(asyncio.Protocol):
     """A client's connection."""
 
-    __slots__ = ("_buffered", "_decoder", "_held", "_known", "_left", "_lingered", "_pauses", "_pumping", "_reading",
-                 "_seen", "_site", "bucket", "closes", "deadline", "full", "half_closed", "proxy", "talk",
-                 "transport")  # fmt: skip
+    __slots__ = ("_buffered", "_decoder", "_held", "_last", "_last_request", "_left", "_lingered", "_pauses",
+                 "_pumping", "_reading", "_recall", "_seen", "_site", "bucket", "closes", "deadline", "full",
+                 "half_closed", "proxy", "talk", "transport")  # fmt: skip
 
     transport: asyncio.Transport
     talk: Conversation
@@ -77,7 +77,9 @@ class Downstream(asyncio.Protocol):
     def __init__(self, proxy: HttpProxy, site: Site) -> None:
         self.proxy = proxy
         self._site = site
-        self._known = proxy.requests.known
+        self._recall = proxy.requests.recall
+        self._last = b""  # the last head that came by itself, and its request: clients repeat themselves
+        self._last_request: Request | None = None
         self.deadline = self.bucket = NEVER
         self.closes = proxy.draining  # the answer under way, or the next one, is the last
         self.full = False  # the client does not take its answer as fast as it comes
@@ -114,8 +116,9 @@ class Downstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.talk.state is IDLE and not self._held and not self.full:
-            request = self._known.get(data)
-            if request is not None and request.body == "none":
+            request = self._last_request if data == self._last else self._recall(data)
+            if request is not None and request.terms.body == "none":
+                self._last, self._last_request = data, request
                 self.talk.begin(request, complete=True)
                 return
         self._more(data)
@@ -218,12 +221,12 @@ class Downstream(asyncio.Protocol):
         self._held = rest
         if self.half_closed and not rest:
             self.closes = True
-        if request.body == "none":
+        if request.terms.body == "none":
             talk.begin(request, complete=True)
             return True
-        if request.body == "length" and len(rest) >= request.length:
-            self._held = rest[request.length :]
-            talk.begin(request, complete=True, body=rest[: request.length])
+        if request.terms.body == "length" and len(rest) >= request.terms.length:
+            self._held = rest[request.terms.length :]
+            talk.begin(request, complete=True, body=rest[: request.terms.length])
             return True
         self._held = b""
         self._begin_body(request)
@@ -236,8 +239,8 @@ class Downstream(asyncio.Protocol):
 
     def _begin_body(self, request: Request) -> None:
         self._reading = True
-        self._left = request.length
-        self._decoder = ChunkedDecoder() if request.body == "chunked" else None
+        self._left = request.terms.length
+        self._decoder = ChunkedDecoder() if request.terms.body == "chunked" else None
 
     def _body(self, data: bytes) -> None:
         """Bytes of the body of the request under way, and perhaps of what comes after it."""

@@ -32,37 +32,31 @@ class Refusal(ValueError):
         self.why: Final = why
 
 
-class Request:
-    """The head of a request. `kept` are the field lines that go upstream as they are, in their order."""
+class Terms:
+    """What a request says besides where it goes: a function of its method, version and special fields alone."""
 
     __slots__ = (
         "body",
         "continues",
-        "fields",
         "forwarded",
         "host",
         "idempotent",
         "is_head",
         "keep_alive",
-        "kept",
         "length",
-        "line",
         "local_status",
         "method",
         "minor",
-        "path",
+        "rewritten",
+        "stops",
         "tail",
-        "target",
         "trailers",
         "upgrade",
     )
 
     method: bytes
-    target: bytes  # as it goes upstream: origin-form or "*"
     minor: int  # 1 for HTTP/1.1 (and 1.2 to 1.9), 0 for HTTP/1.0
-    fields: list[Field]  # all of them, as they came
     host: bytes  # authority for routing: the URI's, else the Host field's; b"" for HTTP/1.0 without one
-    path: bytes  # target without its query, undecoded; b"/" for "*"
     body: Framing  # none, length or chunked
     length: int
     keep_alive: bool  # the client wants the connection to persist
@@ -72,35 +66,30 @@ class Request:
     trailers: bool  # TE: trailers
     upgrade: bytes  # value of Upgrade to pass on, b"" if none is asked for
     local_status: int  # answer it ourselves with this status (Max-Forwards: 0), 0 otherwise
-    line: bytes  # request line that goes upstream, with its CRLF
-    kept: bytes  # field lines that go upstream, each with its CRLF
     forwarded: Fields  # names in lower case: the client's own Forwarded, X-Forwarded-* and X-Real-IP
+    stops: frozenset[bytes]  # names of fields that Connection takes out, besides those that never go on
+    rewritten: dict[bytes, bytes]  # lines to put in the place of a special field's, by its name
     tail: bytes  # our own hop-by-hop and framing lines that go upstream
 
-    def to(self, line: bytes, target: bytes) -> Request:
-        """The same head with another target in origin-form and its request line: nothing else depends on these."""
-        other = Request()
-        other.body, other.length = self.body, self.length
-        other.continues = self.continues
-        other.fields = self.fields
-        other.forwarded = self.forwarded
-        other.host = self.host
-        other.idempotent = self.idempotent
-        other.is_head = self.is_head
-        other.keep_alive = self.keep_alive
-        other.kept, other.tail = self.kept, self.tail
-        other.line = line
-        other.local_status = self.local_status
-        other.method = self.method
-        other.minor = self.minor
-        other.path = target.partition(b"?")[0]
-        other.target = target
-        other.trailers = self.trailers
-        other.upgrade = self.upgrade
-        return other
+
+class Request:
+    """The head of a request: where it goes, on which terms, and the field lines that go upstream as they are."""
+
+    __slots__ = ("fields", "kept", "path", "target", "terms")
+
+    def __init__(self, terms: Terms, target: bytes, path: bytes, fields: list[Field], kept: bytes) -> None:
+        self.terms: Final = terms
+        self.target: Final = target  # as it goes upstream: origin-form or "*"
+        self.path: Final = path  # target without its query, undecoded; b"/" for "*"
+        self.fields: Final = fields  # all of them, as they came
+        self.kept: Final = kept  # field lines that go upstream, each with its CRLF
+
+    def to(self, target: bytes) -> Request:
+        """The same with another target in origin-form, on which nothing else depends."""
+        return Request(self.terms, target, target.partition(b"?")[0], self.fields, self.kept)
 
     def __repr__(self) -> str:
-        return f"<{self.method!r} {self.target!r} HTTP/1.{self.minor} body={self.body}>"
+        return f"<{self.terms.method!r} {self.target!r} HTTP/1.{self.terms.minor} body={self.terms.body}>"
 
 
 class Response:

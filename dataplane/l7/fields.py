@@ -8,6 +8,7 @@ theirs for ever), which is safe because the result depends on the line's bytes a
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -41,6 +42,9 @@ HOP_BY_HOP: Final = frozenset(
 """For this connection only (RFC 9110 7.6.1): never passed on as they came."""
 
 SPECIAL: Final = FORWARDING | HOP_BY_HOP | {b"content-length", b"date", b"expect", b"host", b"max-forwards"}
+
+STOPS: Final = FORWARDING | HOP_BY_HOP | {b"shadow"}
+"""Roles of fields that are never passed on as they came."""
 
 SHADOWS: Final = FORWARDING | HOP_BY_HOP | {b"content-length", b"host"}
 """`Content_Length` is `Content-Length` to CGI and WSGI, to us an unknown field: such a double is not passed on."""
@@ -78,23 +82,34 @@ END_TO_END: Final = SPECIAL - HOP_BY_HOP | {
 """Not removed although Connection names them: the RFC forbids to name them there, and who does so wants the origin to
 see another request than we do."""
 
-LINE_MEMO_MAX = 256
+LINES_MAX: Final = 1024
+
+LINE_MEMO_MAX: Final = 256
 """Longest line worth remembering: longer ones are cookies and tokens, each its own."""
 
 
 class Field:
-    """One field line. `role` is its lower-case name if that is special to us, else b""; `line` ends with CRLF."""
+    """One field line. `role` is its lower-case name if that is special to us, else b""; `line` ends with CRLF, and
+    `onward` is the line if it goes on as it came, else b"".
+    """
 
-    __slots__ = ("line", "lower", "name", "role", "value")
+    __slots__ = ("line", "lower", "name", "onward", "role", "value")
 
     def __init__(self, name: bytes, value: bytes) -> None:
         self.name: Final = name
         self.value: Final = value
-        lower = name.lower()
-        self.lower: Final = lower
-        shadow = b"_" in lower and lower.replace(b"_", b"-") in SHADOWS
-        self.role: Final = b"shadow" if shadow else lower if lower in SPECIAL else b""
+        self.lower, self.role = _meaning(name)
         self.line: Final = b"%b: %b\r\n" % (name, value)
+        self.onward: Final = b"" if self.role in STOPS else self.line
+
+
+@lru_cache(maxsize=1024)
+def _meaning(name: bytes) -> tuple[bytes, bytes]:
+    """A field's name in lower case, and its role."""
+    lower = name.lower()
+    if b"_" in lower and lower.replace(b"_", b"-") in SHADOWS:
+        return lower, b"shadow"
+    return lower, lower if lower in SPECIAL else b""
 
 
 def parse_field(line: bytes) -> Field:
@@ -106,7 +121,18 @@ def parse_field(line: bytes) -> Field:
     return Field(name, value)
 
 
-_remembered = lru_cache(maxsize=4096)(parse_field)
+_known: Final[dict[bytes, Field]] = {}
+"""Short lines and what they mean, emptied when there are LINES_MAX of them."""
+
+
+def _field(line: bytes) -> Field:
+    """The field of a line that is not known yet."""
+    field = parse_field(line)
+    if len(line) <= LINE_MEMO_MAX:
+        if len(_known) >= LINES_MAX:
+            _known.clear()
+        _known[line] = field
+    return field
 
 
 def parse_fields(block: bytes, fields_max: int) -> list[Field]:
@@ -115,10 +141,11 @@ def parse_fields(block: bytes, fields_max: int) -> list[Field]:
     lines.pop()
     if len(lines) > fields_max:
         raise Refusal(431, f"more than {fields_max} header lines")
-    return [_remembered(line) if len(line) <= LINE_MEMO_MAX else parse_field(line) for line in lines]
+    known = _known.get
+    return [known(line) or _field(line) for line in lines]
 
 
-def specials(fields: list[Field]) -> dict[bytes, list[bytes]]:
+def specials(fields: Iterable[Field]) -> dict[bytes, list[bytes]]:
     """Values of the fields that mean something to a proxy, by lower-case name."""
     found: dict[bytes, list[bytes]] = {}
     for field in fields:

@@ -31,6 +31,9 @@ BARE_LF = re.compile(rb"(?<!\r)\n")
 HOST = re.compile(rb"((?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+))(?::[0-9]{0,5})?")
 """uri-host [":" port] without userinfo. A comma is a legal sub-delim, but in Host it only ever means two hosts."""
 
+ORIGIN_FORM = re.compile(rb"/[!\"$-~]*")
+"""A target that REQUEST_LINE takes and that begins with a slash."""
+
 ABSOLUTE = re.compile(rb"(?i:https?)://([^/?]*)((?:/[^?]*)?)((?:\?.*)?)")
 """Authority, path and query of an absolute-form target."""
 

@@ -18,42 +18,38 @@ from __future__ import annotations
 
 from typing import Final, Literal
 
-from dataplane.l7.events import Fields, Request, Response
-from dataplane.l7.fields import END_TO_END, FORWARDING, HOP_BY_HOP, Field
+from dataplane.l7.events import Fields, Request, Response, Terms
+from dataplane.l7.fields import END_TO_END, HOP_BY_HOP, STOPS, Field
 
 Forwarding = Literal["replace", "append", "none"]
-
-_STOPS: Final = HOP_BY_HOP | FORWARDING | {b"shadow"}
 
 TRAILERS_FORBIDDEN: Final = END_TO_END | HOP_BY_HOP
 """Framing, routing, credentials and the like mean nothing safe in a trailer (RFC 9110 6.5.1): dropped."""
 
 
-def kept_lines(fields: list[Field], options: frozenset[bytes], rewritten: dict[bytes, bytes]) -> bytes:
+def stopped(options: frozenset[bytes]) -> frozenset[bytes]:
+    """Names that Connection takes out besides those that never go on."""
+    return options - END_TO_END - STOPS
+
+
+def kept_lines(fields: list[Field], stops: frozenset[bytes], rewritten: dict[bytes, bytes]) -> bytes:
     """The lines of `fields` that go on, in their order; those of `rewritten` (by role) are replaced by its lines."""
-    stops = _STOPS | (options - END_TO_END) if options else _STOPS
-    if rewritten:
-        return b"".join(
-            [
-                rewritten.get(field.role, field.line)
-                for field in fields
-                if field.role not in stops and field.lower not in stops
-            ]
-        )
-    return b"".join([field.line for field in fields if field.role not in stops and field.lower not in stops])
+    if not stops and not rewritten:
+        return b"".join([field.onward for field in fields])
+    return b"".join([rewritten.get(field.role, field.onward) for field in fields if field.lower not in stops])
 
 
-def request_tail(request: Request) -> bytes:
+def request_tail(terms: Terms) -> bytes:
     """Our own framing and hop-by-hop lines of a request that goes upstream."""
     lines = b""
-    if request.body == "chunked":
+    if terms.body == "chunked":
         lines += b"Transfer-Encoding: chunked\r\n"
     options = []
-    if request.trailers:
+    if terms.trailers:
         lines += b"TE: trailers\r\n"
         options.append(b"TE")
-    if request.upgrade:
-        lines += b"Upgrade: %b\r\n" % request.upgrade
+    if terms.upgrade:
+        lines += b"Upgrade: %b\r\n" % terms.upgrade
         options.append(b"Upgrade")
     if options:
         lines += b"Connection: %b\r\n" % b", ".join(options)
@@ -73,7 +69,7 @@ class Edge:
         self._scheme: Final = scheme
         self._port: Final = b"%d" % port
         self._local: Final = b"%b:%d" % (local_host, port)
-        self._via: Final = via
+        self._via: Final = (b"Via: 1.0 %b\r\n" % via, b"Via: 1.1 %b\r\n" % via) if via else (b"", b"")
         self._always: Final = (
             b"X-Real-IP: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Port: %d\r\nX-Forwarded-Proto: %b\r\n"
             % (client, client, port, scheme)
@@ -81,21 +77,28 @@ class Edge:
 
     def upstream_head(self, request: Request) -> bytes:
         """The head that goes to the origin."""
-        host = request.host or self._local  # an HTTP/1.0 client addressed us by our address alone
+        terms = request.terms
+        host = terms.host or self._local  # an HTTP/1.0 client addressed us by our address alone
         if self.forwarding == "replace":
             forwarding = b"%bX-Forwarded-Host: %b\r\n" % (self._always, host)
         elif self.forwarding == "append":
-            forwarding = self._appended(request, host)
+            forwarding = self._appended(terms.forwarded, host)
         else:
-            forwarding = b"".join([b"%b: %b\r\n" % field for field in request.forwarded])
-        via = b"Via: 1.%d %b\r\n" % (request.minor, self._via) if self._via else b""
-        own_host = b"" if request.host else b"Host: %b\r\n" % host
-        return b"".join((request.line, own_host, request.kept, forwarding, via, request.tail, b"\r\n"))
+            forwarding = b"".join([b"%b: %b\r\n" % field for field in terms.forwarded])
+        return b"%b %b HTTP/1.1\r\n%b%b%b%b%b\r\n" % (
+            terms.method,
+            request.target,
+            b"" if terms.host else b"Host: %b\r\n" % host,
+            request.kept,
+            forwarding,
+            self._via[terms.minor],
+            terms.tail,
+        )
 
-    def _appended(self, request: Request, host: bytes) -> bytes:
+    def _appended(self, forwarded: Fields, host: bytes) -> bytes:
         """The sender's forwarding fields with ours appended (RFC 7239 4: a new element at the end)."""
         theirs: dict[bytes, list[bytes]] = {}
-        for name, value in request.forwarded:
+        for name, value in forwarded:
             theirs.setdefault(name, []).append(value)
         chain = b", ".join([*theirs.get(b"x-forwarded-for", ()), self._client])
         lines = [b"X-Forwarded-For: %b\r\n" % chain]
@@ -126,7 +129,7 @@ def downstream_head(response: Response, request: Request, date: bytes, *, framin
         lines.append(b"Connection: close, Upgrade\r\n" if closing else b"Connection: Upgrade\r\n")
     elif closing:
         lines.append(b"Connection: close\r\n")
-    elif not request.minor:
+    elif not request.terms.minor:
         lines.append(b"Connection: keep-alive\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)

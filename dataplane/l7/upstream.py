@@ -90,7 +90,7 @@ class Upstream(asyncio.Protocol):
                     and response.body == "length"
                     and response.length == len(data) - end
                     and user.state is WAITING
-                    and not user.request.is_head  # type: ignore[union-attr]  # it waits, so there is a request
+                    and not user.request.terms.is_head  # type: ignore[union-attr]  # it waits, so there is a request
                 ):
                     user.answered(response, data[end:])
                     return
@@ -159,7 +159,7 @@ class Upstream(asyncio.Protocol):
 
     def _switched(self, user: Conversation, response: Response, rest: bytes) -> None:
         request = user.request
-        if request is None or not request.upgrade or user.state is not WAITING or not response.upgrade:
+        if request is None or not request.terms.upgrade or user.state is not WAITING or not response.upgrade:
             self._nonsense(user, "101 (Switching Protocols) that nobody asked for")
         else:
             user.switch(response, rest)
@@ -168,7 +168,7 @@ class Upstream(asyncio.Protocol):
         """A final response begins."""
         request = user.request
         assert request is not None
-        framing: Framing = "none" if request.is_head else response.body
+        framing: Framing = "none" if request.terms.is_head else response.body
         if framing == "length" and not response.length:
             framing = "none"
         self._reusable = response.keep_alive and framing != "close"

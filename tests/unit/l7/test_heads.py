@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplane.l7.codec import parse_request
-from dataplane.l7.events import Refusal, Request
+from dataplane.l7.events import Refusal, Request, Terms
 from dataplane.l7.heads import SIZE, RequestHeads, ResponseHeads
 from dataplane.l7.limits import Limits
 
@@ -16,10 +16,9 @@ LIMITS = Limits()
 
 
 def told(request: Request) -> dict[str, object]:
-    return {
-        name: [field.line for field in request.fields] if name == "fields" else getattr(request, name)
-        for name in Request.__slots__
-    }
+    terms = {name: getattr(request.terms, name) for name in Terms.__slots__}
+    fields = [field.line for field in request.fields]
+    return {**terms, "target": request.target, "path": request.path, "fields": fields, "kept": request.kept}
 
 
 def outcome(parse: Callable[[bytes], Request], head: bytes) -> object:
@@ -45,18 +44,58 @@ FIELDS = [
 @settings(max_examples=150, deadline=None)
 def test_what_is_found_is_what_would_be_parsed(messages: list[tuple[bytes, list[bytes]]]) -> None:
     heads = RequestHeads(LIMITS)
-    for line, fields in messages * 3:
+    for line, fields in messages * 2:
         head = b"\r\n".join([line, *fields]) + b"\r\n\r\n"
-        assert outcome(heads.parse, head) == outcome(lambda head: parse_request(head, LIMITS), head)
+        parsed = outcome(lambda head: parse_request(head, LIMITS), head)
+        recalled = heads.recall(head)
+        assert recalled is None or told(recalled) == parsed
+        assert outcome(heads.parse, head) == parsed
 
 
-def test_equal_heads_share_a_value_and_long_ones_are_not_kept() -> None:
+@given(st.binary(max_size=12), st.sampled_from([b"/", b"/a?b=", b"", b"*"]))
+@settings(max_examples=300, deadline=None)
+def test_any_target_is_recalled_as_it_would_be_parsed_or_not_at_all(junk: bytes, begin: bytes) -> None:
     heads = RequestHeads(LIMITS)
-    head = b"GET /0 HTTP/1.1\r\nHost: h\r\n\r\n"
-    assert heads.parse(head) is not heads.parse(head)  # once may be chance
-    assert heads.parse(head) is heads.parse(bytes(bytearray(head)))
+    rest = b" HTTP/1.1\r\nHost: h\r\n\r\n"
+    heads.parse(b"GET /" + rest)
+    head = b"GET " + begin + junk + rest
+    recalled = heads.recall(head)
+    if recalled is not None:
+        assert told(recalled) == outcome(lambda head: parse_request(head, LIMITS), head)
+
+
+def test_a_head_that_differs_in_its_target_is_recalled() -> None:
+    heads = RequestHeads(LIMITS)
+    first = heads.parse(b"GET /0 HTTP/1.1\r\nHost: h\r\n\r\n")
+    second = heads.recall(b"GET /1?2 HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert second is not None
+    assert (second.target, second.path) == (b"/1?2", b"/1")
+    assert second.terms is first.terms
+    for other in (
+        b"HEAD /1 HTTP/1.1\r\nHost: h\r\n\r\n",
+        b"GET /1 HTTP/1.0\r\nHost: h\r\n\r\n",
+        b"GET /1 HTTP/1.1\r\nHost: i\r\n\r\n",
+        b"GET /1 HTTP/1.1\r\nHost: h\r\n\r\nGET",
+        b"GET /1 HTTP/1.1\r\nHost: h\r\n",
+        b"GET /1",
+    ):
+        assert heads.recall(other) is None
+
+
+def test_long_heads_are_not_kept() -> None:
+    heads = RequestHeads(LIMITS)
     long = b"GET / HTTP/1.1\r\nHost: h\r\nA: " + b"b" * 3000 + b"\r\n\r\n"
-    assert heads.parse(long) is not heads.parse(long)
+    heads.parse(long)
+    assert heads.recall(long) is None
+    heads.parse(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert heads.recall(b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: h\r\n\r\n") is None  # 414 is the parser's
+    assert repr(heads) == "RequestHeads(1 known)"
+    narrow = RequestHeads(Limits(request_line_max=40))
+    narrow.parse(b"GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+    assert narrow.recall(b"GET /" + b"a" * 40 + b" HTTP/1.1\r\nHost: h\r\n\r\n") is None
+
+
+def test_equal_responses_share_a_value() -> None:
     answer = b"HTTP/1.1 200 OK\r\n\r\n"
     responses = ResponseHeads(LIMITS)
     assert responses.parse(answer) is responses.parse(bytes(bytearray(answer)))
@@ -64,10 +103,9 @@ def test_equal_heads_share_a_value_and_long_ones_are_not_kept() -> None:
 
 
 def test_the_memory_is_bounded() -> None:
-    heads = RequestHeads(LIMITS)
+    requests, responses = RequestHeads(LIMITS), ResponseHeads(LIMITS)
     for number in range(SIZE + 1):
-        for _ in range(2):
-            heads.parse(b"GET /%d HTTP/1.1\r\nHost: h%d\r\n\r\n" % (number, number))
-        assert len(heads.known) <= SIZE
-        assert len(heads._seen) <= SIZE
-        assert len(heads._twins) <= SIZE
+        requests.parse(b"GET / HTTP/1.1\r\nHost: h%d\r\n\r\n" % number)
+        responses.parse(b"HTTP/1.1 200 OK\r\nETag: %d\r\n\r\n" % number)
+        assert len(responses.known) <= SIZE
+    assert repr(requests) == "RequestHeads(1 known)"
