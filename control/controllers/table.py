@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from control.controllers.controller import Controller
+from control.controllers.daemonset.controller import DaemonSetController
 from control.controllers.deployment.controller import DeploymentController
 from control.controllers.disruption import DisruptionController
 from control.controllers.endpoints import EndpointsController
@@ -15,6 +16,7 @@ from control.controllers.namespace import NamespaceController
 from control.controllers.podgc import PodGarbageController
 from control.controllers.replicaset import ReplicaSetController, replication_controller
 from control.controllers.scheduler import Scheduler
+from control.controllers.statefulset.controller import StatefulSetController
 from control.controllers.taints import TaintController
 
 
@@ -30,6 +32,8 @@ def all_controllers(*, ca_pem: str) -> tuple[Controller, ...]:
         DeploymentController(),
         ReplicaSetController(),
         replication_controller(),
+        StatefulSetController(),
+        DaemonSetController(),
         Scheduler(),
         EndpointsController(),
         EndpointSliceMirroringController(),

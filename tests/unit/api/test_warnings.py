@@ -59,9 +59,13 @@ def test_harmless_values_are_no_reason() -> None:
     assert warnings_of(kinds.SERVICE)(service(externalTrafficPolicy="Local"), None)
 
 
-def test_kinds_without_a_controller_say_so() -> None:
-    (text,) = warnings_of(kinds.STATEFUL_SET)(workload("StatefulSet"), None)
-    assert text.startswith("spec.template: no controller for this kind")
+def test_claim_templates_say_that_their_pods_will_wait() -> None:
+    stateful = workload("StatefulSet")
+    assert not warnings_of(kinds.STATEFUL_SET)(stateful, None)
+    stateful["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}}]
+    (text,) = warnings_of(kinds.STATEFUL_SET)(stateful, None)
+    assert text.startswith("spec.volumeClaimTemplates: ")
+    assert "wait" in text
 
 
 def test_kubernetes_own_warnings() -> None:
