@@ -68,6 +68,7 @@ class Options:
     inherited: Mapping[str, int] = field(default_factory=dict)  # listener's name -> descriptor
     drain_timeout_s: float = DRAIN_TIMEOUT_S
     connections_max: int = CONNECTIONS_MAX
+    workers: int = 1  # that share the listeners, this one included
     ready_fd: int | None = None  # told "routes" when the first state is in force
     seed: int | None = None  # of the balancing policies; None = different each time
 
@@ -84,7 +85,7 @@ class Worker:
         self.proxy = HttpProxy(self.recorder.record)
         self.relays = Relays(self.recorder.record, time.monotonic, time.time)
         gate = Gate(self.registry, lambda: len(self.proxy.clients) + len(self.relays) < options.connections_max)
-        self.listeners = Listeners(self.serve, gate, options.inherited)
+        self.listeners = Listeners(self.serve, gate, options.inherited, options.workers)
         self.feed = Feed(options.feed, self.apply, self.registry, time.time) if options.feed is not None else None
         self.admin = Admin(Sources(self.registry, self.recorder.ring, lambda: self.table.is_ready, self.view))
         self._affinities: dict[tuple[str, float], Affinity] = {}
@@ -270,6 +271,9 @@ def options_from(arguments: Sequence[str]) -> tuple[Options, argparse.Namespace]
     parser.add_argument(
         "--listen-fd", action="append", default=[], metavar="NAME=FD", help="use this descriptor for listener NAME"
     )
+    parser.add_argument(
+        "--workers", type=int, default=1, metavar="N", help="how many share the listeners: session affinity needs it"
+    )
     parser.add_argument("--drain-timeout", type=float, default=DRAIN_TIMEOUT_S, metavar="S")
     parser.add_argument("--ready-fd", type=int, metavar="FD", help="descriptor to write to when the first state holds")
     parser.add_argument("--seed", type=int, help="of the balancing policies, to repeat an experiment")
@@ -291,6 +295,7 @@ def options_from(arguments: Sequence[str]) -> tuple[Options, argparse.Namespace]
         inherited=inherited,
         drain_timeout_s=parsed.drain_timeout,
         connections_max=_connections_max(),
+        workers=parsed.workers,
         ready_fd=parsed.ready_fd,
         seed=parsed.seed,
     ), parsed  # fmt: skip

@@ -36,6 +36,7 @@ def worker_arguments(folders: Folders, doors: Doors, index: int) -> tuple[str, .
     http, https = worker_fds(doors, index)
     return (
         *("--name", f"worker-{index}"),
+        *("--workers", str(len(doors.http))),
         *("--feed", str(folders.publish_socket)),
         *("--admin", str(folders.worker_socket(index))),
         *("--listen-fd", f"ingress-http={http}"),

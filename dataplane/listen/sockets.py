@@ -5,18 +5,30 @@ the queues by a hash of the four-tuple. SO_REUSEADDR lets a restarted worker lis
 predecessor are in TIME_WAIT. TCP_NODELAY is inherited by accepted sockets on Linux: a proxy writes whole messages, and
 waiting for more bytes only adds the peer's delayed-ACK time. The socket is non-blocking and close-on-exec.
 
+Session affinity is a memory, and each worker has its own: spread by four-tuple, one client would be remembered by
+several workers, each differently. So the kernel is told to choose the queue of such a listener by the client's
+address alone: three instructions of classic BPF, "source address modulo the number of workers"
+(SO_ATTACH_REUSEPORT_CBPF, no privilege needed). The result is the queue's place in the order of opening; a worker that
+is killed takes its memory with it, and its successor comes last in that order.
+
 What the operating system says is translated here, once, into what a person can act upon.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import os
 import socket
+import struct
 from typing import Literal
 
 BACKLOG = 4096  # the kernel takes the smaller of this and net.core.somaxconn, 4096 since Linux 5.4
+
+SO_ATTACH_REUSEPORT_CBPF = 51  # asm-generic/socket.h; the socket module does not know it
+LOAD_WORD, MODULO, RETURN_A = 0x20, 0x94, 0x16  # BPF_LD|BPF_W|BPF_ABS, BPF_ALU|BPF_MOD|BPF_K, BPF_RET|BPF_A
+SOURCE_ADDRESS = (-0x100000 + 12) & 0xFFFFFFFF  # SKF_NET_OFF and the offset of `saddr` in an IPv4 header
 
 Reason = Literal["port-taken", "permission", "address", "descriptor", "other"]
 
@@ -45,6 +57,17 @@ def open_socket(address: str, port: int, *, backlog: int = BACKLOG) -> socket.so
         sock.close()
         raise _translated(error, address, port) from None
     return sock
+
+
+def steer_by_client(sock: socket.socket, workers: int) -> None:
+    """All connections of one IPv4 client to this address go to the same one of its `workers` sockets.
+
+    Raises OSError where the kernel cannot.
+    """
+    steps = ((LOAD_WORD, SOURCE_ADDRESS), (MODULO, workers), (RETURN_A, 0))
+    code = ctypes.create_string_buffer(b"".join(struct.pack("HBBI", step, 0, 0, value) for step, value in steps))
+    program = struct.pack("@HP", len(steps), ctypes.addressof(code))  # struct sock_fprog
+    sock.setsockopt(socket.SOL_SOCKET, SO_ATTACH_REUSEPORT_CBPF, program)
 
 
 def adopt(descriptor: int) -> socket.socket:

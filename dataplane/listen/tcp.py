@@ -13,11 +13,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dataplane.listen.accept import Acceptor, Gate, Service
-from dataplane.listen.sockets import ListenError, adopt, open_socket
+from dataplane.listen.sockets import ListenError, adopt, open_socket, steer_by_client
 from dataplane.metrics import names
 from dataplane.snapshot.model import Listener
 
@@ -36,17 +37,20 @@ class ListenerState:
 
 
 class Listeners:
-    """All listeners of one worker. `serve` says what happens to a listener's connections."""
+    """All listeners of one worker. `serve` says what happens to a listener's connections, `workers` how many open
+    the same ones."""
 
     def __init__(
         self,
         serve: Callable[[Listener], Service],
         gate: Gate,
         inherited: Mapping[str, int] | None = None,
+        workers: int = 1,
     ) -> None:
         self._serve = serve
         self._gate = gate
         self._inherited = dict(inherited or {})
+        self._workers = workers
         self._wanted: dict[str, Listener] = {}
         self._acceptors: dict[str, Acceptor] = {}
         self._errors: dict[str, str] = {}
@@ -101,6 +105,7 @@ class Listeners:
                 self._compare(listener, sock.getsockname())
             else:
                 sock = open_socket(listener.address, listener.port)
+                self._steer(listener, sock)
         except ListenError as error:
             if self._errors.get(name) != str(error):
                 log.warning("listener %s: %s", name, error)
@@ -116,6 +121,14 @@ class Listeners:
                 "listener %s: the socket handed over is at %s:%s, not at %s:%s; it is used",
                 listener.name, *actual[:2], listener.address, listener.port,
             )  # fmt: skip
+
+    def _steer(self, listener: Listener, sock: socket.socket) -> None:
+        if not listener.affinity_timeout_s or self._workers == 1:
+            return
+        try:
+            steer_by_client(sock, self._workers)
+        except OSError as error:
+            log.warning("listener %s: a client's affinity holds per worker only: %s", listener.name, error.strerror)
 
     def _plan_retry(self) -> None:
         if self._errors and self._retry is None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 
 import pytest
 
-from dataplane.listen.sockets import ListenError, adopt, open_socket
+from dataplane.listen.sockets import ListenError, adopt, open_socket, steer_by_client
 
 
 def test_workers_share_an_address() -> None:
@@ -16,6 +17,26 @@ def test_workers_share_an_address() -> None:
         assert not one.getblocking()
         assert not one.get_inheritable()
         assert one.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+
+
+def test_a_client_is_steered_to_one_of_the_sockets() -> None:
+    with open_socket("127.0.0.1", 0) as one, open_socket("127.0.0.1", one.getsockname()[1]) as other:
+        for sock in (one, other):
+            steer_by_client(sock, 2)
+        found = {}
+        for last in range(2, 6):
+            for _ in range(8):  # spread by ports, 32 connections would follow their clients once in 1e8 runs
+                with socket.create_connection(one.getsockname(), source_address=(f"127.0.0.{last}", 0)):
+                    found.setdefault(last, []).append(where_accepted(one, other))
+    assert found == {last: [last % 2] * 8 for last in range(2, 6)}
+
+
+def where_accepted(*sockets: socket.socket) -> int:
+    """Which of the sockets has a connection waiting."""
+    readable, _, _ = select.select(sockets, (), (), 5)
+    (which,) = [index for index, sock in enumerate(sockets) if sock in readable]
+    sockets[which].accept()[0].close()
+    return which
 
 
 def test_any_address_of_127_8_will_do() -> None:

@@ -13,6 +13,7 @@ import orjson
 import pytest
 
 from dataplane.listen.sockets import open_socket
+from dataplane.metrics import names
 from dataplane.snapshot.codec import ContractError, encode, encode_json
 from dataplane.snapshot.model import Backend, Listener, Update
 from dataplane.worker import Options, Worker
@@ -150,6 +151,20 @@ async def test_a_client_with_affinity_stays_on_one_endpoint_in_both_modes() -> N
         leaving = "a" if mine == {b"1"} else "b"
         made.apply(partial(version=2, removes=(("endpoint", f"app|{leaving}"),)))
         assert (await get(other_port))[1] not in mine
+
+
+async def test_affinity_holds_over_workers_that_share_a_listener() -> None:
+    port = unused_port()
+    async with app(b"1") as one, app(b"2") as two:
+        update = full(
+            APP, tcp(port, affinity_timeout_s=60.0), endpoint("a", port=one.port), endpoint("b", port=two.port)
+        )
+        async with worker(update, workers=2) as first, worker(update, workers=2) as second:
+            for number in range(2, 8):
+                source = f"127.0.0.{number}"
+                # each worker takes turns: a client known to both would meet both endpoints at its second worker
+                assert len({(await get(port, source=source))[1] for _ in range(6)}) == 1
+            assert [each.registry.value(names.ACCEPTED, "tcp").value for each in (first, second)] == [18, 18]
 
 
 async def test_a_flipped_endpoint_gets_no_new_request_and_a_new_one_does() -> None:
