@@ -11,9 +11,10 @@ end of the attempt; there is at most one.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dataplane.l7 import rescue
+from dataplane.l7.codec import REMEMBERED_MAX
 from dataplane.l7.events import Request
 from dataplane.l7.exchange import (
     ANSWER_BEGUN,
@@ -37,6 +38,9 @@ if TYPE_CHECKING:
     from dataplane.l7.downstream import Downstream
     from dataplane.l7.proxy import HttpProxy
     from dataplane.l7.upstream import Upstream
+
+HEAD_KEPT_MAX: Final = 2 * REMEMBERED_MAX
+"""A longer head is rendered anew each time rather than kept by an idle connection."""
 
 
 class Attempts:
@@ -82,16 +86,17 @@ class Attempts:
         """A request's head is here; `complete`: so is its whole body, which may be empty."""
         self.state = NEXT[self.state][REQUEST]
         self._forget(request)
-        self.began = self.proxy.clock()
+        self.began = now = self.proxy.clock()
         self.exchanges += 1
         self._complete = complete
         if body:
             self._sent = body
             self.bytes_in = len(body)
-        if request.terms.local_status:
-            self.reply(request.terms.local_status, "", "ok")
+        terms = request.terms
+        if terms.local_status:
+            self.reply(terms.local_status, "", "ok")
             return
-        match = self.resolve(request.terms.host, request.path)
+        match = self.resolve(terms.host, request.path)
         if match is None:
             self.failed("no_route")
             return
@@ -102,7 +107,7 @@ class Attempts:
         if endpoint is None:
             self.failed("no_endpoint")
         else:
-            self._attempt(backend, endpoint)
+            self._attempt(backend, endpoint, now)
 
     def body(self, data: bytes, size: int) -> None:
         """A piece of the request's body in the framing in which it goes upstream; `size` bytes of it are the body."""
@@ -131,7 +136,7 @@ class Attempts:
         """Here is a connection."""
         self._waits_in = None
         self.connect_s = connect_s
-        self._send(connection)
+        self._send(connection, self.proxy.clock())
 
     def acquire_failed(self, failure: DialFailure) -> None:
         """The dial failed."""
@@ -140,50 +145,53 @@ class Attempts:
 
     # one attempt
 
-    def _attempt(self, backend: Backend, endpoint: Endpoint) -> None:
+    def _attempt(self, backend: Backend, endpoint: Endpoint, now: float) -> None:
         """Send the request to this endpoint, which is leased, as soon as there is a connection."""
         self.endpoint = endpoint
         self.phase = endpoint.phase
         self.tries += 1
         pool = endpoint.pool or self.proxy.pool_of(backend, endpoint)
         if pool.idle:
-            self._send(pool.idle.pop())
+            self._send(pool.idle.pop(), now)
         else:
-            self._acquire(pool, fresh=False)
+            self._acquire(pool, now, fresh=False)
 
-    def _acquire(self, pool: Pool, *, fresh: bool) -> None:
+    def _acquire(self, pool: Pool, now: float, *, fresh: bool) -> None:
         self.proxy.refresh(pool, self.spec)
-        self.client.set_deadline(self.proxy.clock() + self.spec.connect_timeout_s + self.proxy.limits.sweep_s)
+        self.client.set_deadline(now + self.spec.connect_timeout_s + self.proxy.limits.sweep_s)
         try:
             upstream = pool.acquire(self, fresh=fresh)
         except PoolFull:
             self.failed("pool_full")
             return
         if upstream is not None:
-            self._send(upstream)
+            self._send(upstream, now)
         else:
             self._waits_in = pool
 
-    def _send(self, upstream: Upstream) -> None:
+    def _send(self, upstream: Upstream, now: float) -> None:
         """The head, and what of the body is here, in one write."""
         request = self.request
         assert request is not None
         self.upstream = upstream
         upstream.user = self  # type: ignore[assignment]  # there are no Attempts but Conversations
-        if self._head_of is not request:
-            self._head = self.edge.upstream_head(request)
-            self._head_of = request
+        if request is self._head_of:
+            head = self._head
+        else:
+            head = self.edge.upstream_head(request)
+            if len(head) <= HEAD_KEPT_MAX:
+                self._head, self._head_of = head, request
         if self._sent:
-            upstream.transport.write(self._head + self._sent)
+            upstream.transport.write(head + self._sent)
             self._limit_replay()
         else:
-            upstream.transport.write(self._head)
+            upstream.transport.write(head)
         if self._complete:
             self.state = NEXT[self.state][SENT]
-            self.client.set_deadline(self.proxy.clock() + self.spec.response_timeout_s)
+            self.client.set_deadline(now + self.spec.response_timeout_s)
         else:
             self.state = NEXT[self.state][CONNECTED]
-            self.client.set_deadline(self.proxy.clock() + self.proxy.limits.body_timeout_s)
+            self.client.set_deadline(now + self.proxy.limits.body_timeout_s)
             self.client.resume("connecting")
 
     def _limit_replay(self) -> None:
@@ -232,12 +240,13 @@ class Attempts:
         self._drop_upstream()
         self.state = NEXT[self.state][RETRY]
         self.connect_s = -1.0
+        now = self.proxy.clock()
         if other is None:
-            self._acquire(endpoint.pool, fresh=True)
+            self._acquire(endpoint.pool, now, fresh=True)
             return True
         self._tried = (*self._tried, endpoint.id)
         backend.release(endpoint)
-        self._attempt(backend, other)
+        self._attempt(backend, other, now)
         return True
 
     def _drop_upstream(self) -> None:

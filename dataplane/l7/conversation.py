@@ -49,18 +49,19 @@ class Conversation(Attempts):
     def answered(self, response: Response, body: bytes) -> None:
         """A whole response with a length, to a whole request: the common case."""
         now = self.proxy.clock()
-        request = self.request
+        request, client = self.request, self.client
         assert request is not None
+        terms = request.terms
         self.first_byte_s = now - self.began
         self.bytes_out = len(body)
         self.status = response.status
-        if response.plain and request.terms.minor and request.terms.keep_alive and not self.client.closes:
-            self.client.transport.write(response.plain + body)
+        if response.plain and terms.minor and terms.keep_alive and not client.closes:
+            client.transport.write(response.plain + body)
             self.state = NEXT[self.state][ANSWERED]
         else:
             closing = self._closes(request)
             head = downstream_head(response, request, self.proxy.date, framing=b"", closing=closing)
-            self.client.transport.write(head + body)
+            client.transport.write(head + body)
             self.state = NEXT[self.state][LAST if closing else ANSWERED]
         self._end("ok", now, reusable=response.keep_alive)
 

@@ -1,9 +1,10 @@
 """Many timeouts, one timer: a wheel of buckets that one sweep a worker turns.
 
 A connection has one `deadline` at a time and moves it on every request; nothing is scheduled for that. It sits in the
-bucket of the earliest deadline it ever announced; when the sweep reaches that bucket the connection is looked at, and
+bucket of the earliest deadline that it announced; when the sweep reaches that bucket the connection is looked at, and
 if its deadline has moved on it is put into the later bucket. So a busy connection costs one store a request and one
-look a timeout's length, and ten thousand idle ones cost nothing between their deadlines.
+look a timeout's length, and ten thousand idle ones cost nothing between their deadlines. A connection that ends says
+so (`forget`), else a bucket would keep it until a deadline that nobody waits for.
 
 A deadline is kept to the wheel's resolution: it fires up to one `resolution` late, never early.
 """
@@ -33,36 +34,42 @@ class Wheel:
     def __init__(self, resolution: float, now: float) -> None:
         self._resolution = resolution
         self._swept = math.floor(now / resolution)
-        self._buckets: dict[int, list[Timed]] = {}
+        self._buckets: dict[float, dict[Timed, None]] = {}  # by the time when all in it are looked at; in order
 
     def __repr__(self) -> str:
         return f"Wheel({sum(map(len, self._buckets.values()))} entries in {len(self._buckets)} buckets)"
 
     def watch(self, item: Timed) -> None:
         """See that `item` is looked at by its deadline. Needed only if `item.deadline < item.bucket`."""
+        self.forget(item)
         index = max(math.floor(item.deadline / self._resolution), self._swept) + 1
         item.bucket = index * self._resolution
-        self._buckets.setdefault(index, []).append(item)
+        self._buckets.setdefault(item.bucket, {})[item] = None
+
+    def forget(self, item: Timed) -> None:
+        """`item` is not to be looked at any more."""
+        if item.bucket == NEVER:
+            return
+        bucket = self._buckets[item.bucket]
+        del bucket[item]
+        if not bucket:
+            del self._buckets[item.bucket]
+        item.bucket = NEVER
 
     def due(self, now: float) -> list[Timed]:
         """Items whose deadline has come; they are in the wheel no more until `watch`ed again."""
         last = math.floor(now / self._resolution)
         if last - self._swept > len(self._buckets):
-            indices = sorted(index for index in self._buckets if index <= last)
+            places = sorted(place for place in self._buckets if place <= last * self._resolution)
         else:
-            indices = [index for index in range(self._swept + 1, last + 1) if index in self._buckets]
+            places = [index * self._resolution for index in range(self._swept + 1, last + 1)]
         self._swept = max(last, self._swept)
         found: list[Timed] = []
-        for index in indices:
-            place = index * self._resolution
-            for item in self._buckets.pop(index):
-                if item.bucket != place:
-                    continue  # it announced an earlier deadline meanwhile and sits there
+        for place in places:
+            for item in self._buckets.pop(place, ()):
+                item.bucket = NEVER
                 if item.deadline <= now:
-                    item.bucket = NEVER
                     found.append(item)
-                elif item.deadline == NEVER:
-                    item.bucket = NEVER
-                else:
+                elif item.deadline < NEVER:
                     self.watch(item)
         return found

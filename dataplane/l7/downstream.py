@@ -142,7 +142,7 @@ class Downstream(asyncio.Protocol):
         self.talk.client_lost()
         self.proxy.client_left(self)
         del self.talk  # they hold each other, and memory should go with the connection and not with the collector
-        self.deadline = NEVER
+        self.proxy.wheel.forget(self)
 
     def pause_writing(self) -> None:
         self.full = True

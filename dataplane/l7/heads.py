@@ -2,8 +2,8 @@
 
 Clients that ask for something else each time still repeat the rest of their heads. So of a request's head everything
 but the target is remembered with the request that it makes, and a request for any other target in origin-form is that
-one with the target replaced: a look-up and a match instead of a parse. (That a client asks for the same again is
-noticed where its connection is, see `downstream`.) Responses are remembered by their whole heads.
+one with the target replaced: a look-up and a match instead of a parse. Responses are remembered by their whole heads. (That
+the other side of a connection says the same as the last time is noticed there, in `downstream` and `upstream`.)
 
 It is a memory of results of pure functions: what is found is what would be parsed. It is bounded, and emptied when
 full, which is cheaper than to know what was used last; long heads are not worth remembering. What even the parser need
@@ -60,24 +60,24 @@ class RequestHeads:
 
 
 class ResponseHeads:
-    """Responses by their heads; `known` may be looked into directly."""
+    """Responses by their heads."""
 
-    __slots__ = ("_limits", "known")
+    __slots__ = ("_known", "_limits")
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
-        self.known: dict[bytes, Response] = {}
+        self._known: dict[bytes, Response] = {}
 
     def __repr__(self) -> str:
-        return f"ResponseHeads({len(self.known)} known)"
+        return f"ResponseHeads({len(self._known)} known)"
 
     def parse(self, head: bytes) -> Response:
         """The response of this head, which is whole; Refusal if it is none."""
-        found = self.known.get(head)
+        found = self._known.get(head)
         if found is None:
             found = parse_response(head, self._limits)
             if len(head) <= REMEMBERED_MAX:
-                _remember(self.known, head, found)
+                _remember(self._known, head, found)
         return found
 
 

@@ -136,7 +136,7 @@ class Tunnel:
             else:
                 other.transport.close()
             return
-        self.deadline = NEVER
+        self.proxy.wheel.forget(self)
         self.proxy.tunnels.discard(self)
         self._upstream.connection_lost(None)
         self._talk.tunnel_end(self.outcome)

@@ -16,7 +16,7 @@ import logging
 from typing import TYPE_CHECKING, Final
 
 from dataplane.l7.chunked import ChunkedDecoder
-from dataplane.l7.codec import head_end
+from dataplane.l7.codec import REMEMBERED_MAX, head_end
 from dataplane.l7.deadlines import NEVER
 from dataplane.l7.events import Framing, Refusal, Response
 from dataplane.l7.exchange import WAITING
@@ -34,8 +34,11 @@ HEAD: Final = "head"
 class Upstream(asyncio.Protocol):
     """A connection to an endpoint, owned by its pool."""
 
-    __slots__ = ("_decoder", "_held", "_known", "_left", "_part", "_reusable", "_seen", "began", "bucket", "deadline",
-                 "made", "paused", "pool", "proxy", "served", "transport", "user")  # fmt: skip
+    __slots__ = ("_decoder", "_held", "_last", "_last_head", "_last_size", "_left", "_part", "_reusable", "_seen",
+                 "began", "bucket", "deadline", "made", "paused", "pool", "proxy", "served", "transport",
+                 "user")  # fmt: skip
+
+    _last: Response
 
     transport: asyncio.Transport
 
@@ -48,7 +51,8 @@ class Upstream(asyncio.Protocol):
         self.deadline = self.bucket = NEVER
         self.paused = False
         self.made = False
-        self._known = proxy.responses.known
+        self._last_head = b""  # of a response with a length that came in one read: endpoints repeat themselves
+        self._last_size = -1  # of that head and its body
         self._start()
 
     def __repr__(self) -> str:
@@ -82,19 +86,16 @@ class Upstream(asyncio.Protocol):
             self.close()  # nobody asked
             return
         if self._part is HEAD:
-            if not self._held:
-                end = data.find(b"\r\n\r\n") + 4
-                response = self._known.get(data[:end])
-                if (
-                    response is not None
-                    and response.body == "length"
-                    and response.length == len(data) - end
-                    and user.state is WAITING
-                    and not user.request.terms.is_head  # type: ignore[union-attr]  # it waits, so there is a request
-                ):
-                    user.answered(response, data[end:])
-                    return
-            self._head(user, self._held + data)
+            if (
+                len(data) == self._last_size
+                and data.startswith(self._last_head)
+                and not self._held
+                and user.state is WAITING
+                and not user.request.terms.is_head  # type: ignore[union-attr]  # it waits, so there is a request
+            ):
+                user.answered(self._last, data[len(self._last_head) :])
+                return
+            self._head(user, self._held + data if self._held else data)
         else:
             self._body(user, data)
 
@@ -108,7 +109,7 @@ class Upstream(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.proxy.upstreams.discard(self)
-        self.deadline = NEVER
+        self.proxy.wheel.forget(self)
         self.pool.lost(self)
         user, self.user = self.user, None
         if user is None:
@@ -141,7 +142,8 @@ class Upstream(asyncio.Protocol):
                     if b"HTTP/1."[: len(data)] != data[:7]:
                         raise Refusal(502, "this is not HTTP/1")
                     return
-                response = self.proxy.responses.parse(data[:end])
+                head = data[:end]
+                response = self.proxy.responses.parse(head)
                 self._held, data = b"", data[end:]
                 if response.status >= 200 or response.status == 101:
                     break
@@ -155,6 +157,8 @@ class Upstream(asyncio.Protocol):
         if response.status == 101:
             self._switched(user, response, data)
         else:
+            if response.body == "length" and len(data) == response.length and end <= REMEMBERED_MAX:
+                self._last, self._last_head, self._last_size = response, head, end + response.length
             self._final(user, response, data)
 
     def _switched(self, user: Conversation, response: Response, rest: bytes) -> None:
@@ -243,15 +247,14 @@ class Upstream(asyncio.Protocol):
             self._start()
         if self.paused:
             self.resume()
-        if self.transport.is_closing():
-            return
-        self._rest(now)
-        self.pool.release(self)
+        if not self.transport.is_closing():
+            self._rest(now)
+            self.pool.release(self)
 
     def _rest(self, now: float) -> None:
         """How long it may be idle from now on; looked at only while it is."""
-        self.deadline = now + self.pool.limits.idle_timeout_s
-        if self.deadline < self.bucket:
+        self.deadline = deadline = now + self.pool.limits.idle_timeout_s
+        if deadline < self.bucket:
             self.proxy.wheel.watch(self)
 
     def close(self) -> None:

@@ -57,7 +57,23 @@ def test_a_deadline_that_is_taken_back_is_forgotten() -> None:
     assert wheel.due(6.5) == [item]
 
 
+def test_a_forgotten_item_is_kept_nowhere() -> None:
+    wheel = Wheel(0.25, 0.0)
+    items = [Item(NEVER) for _ in range(100)]
+    for item in items:
+        set_deadline(wheel, item, 60.0)
+        set_deadline(wheel, item, 5.0)  # an earlier one takes it out of the later bucket
+    assert repr(wheel) == "Wheel(100 entries in 1 buckets)"
+    for item in items:
+        wheel.forget(item)
+        wheel.forget(item)
+    assert repr(wheel) == "Wheel(0 entries in 0 buckets)"
+    set_deadline(wheel, items[0], 6.0)
+    assert wheel.due(100.0) == [items[0]]
+
+
 STEP = st.one_of(
+    st.tuples(st.just("forget"), st.integers(0, 3), st.just(0.0)),
     st.tuples(st.just("set"), st.integers(0, 3), st.floats(0, 5)),
     st.tuples(st.just("sweep"), st.just(0), st.floats(0, 4)),
 )
@@ -72,6 +88,10 @@ def test_the_wheel_fires_what_a_search_would_find_at_most_one_turn_later(steps: 
     for what, which, amount in steps:
         if what == "set":
             set_deadline(wheel, items[which], now + amount)
+            continue
+        if what == "forget":
+            items[which].deadline = NEVER
+            wheel.forget(items[which])
             continue
         now += amount
         due = wheel.due(now)
