@@ -164,7 +164,7 @@ def processes_with(text: str) -> list[int]:
     for entry in os.listdir("/proc"):
         if entry.isdigit() and int(entry) != os.getpid():
             with contextlib.suppress(OSError), open(f"/proc/{entry}/cmdline", "rb") as file:
-                if text.encode() in file.read():
+                if text.encode() in file.read().replace(b"\0", b" "):
                     found.append(int(entry))
     return found
 
