@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import click
 
 from control.cli.connection import folders_of, which_cluster
 from control.config.folders import Folders
-from control.config.settings import Settings, SettingsError, check, choose_network
+from control.config.settings import SLOTS, Settings, SettingsError, check, choose_network, loopback
 
 READY_MAX_S = 60.0
 WANTED = {"control": {"API server", "controllers", "publisher"}, "node": {"nodes"}}  # and each worker's "routes"
@@ -122,13 +123,15 @@ def _greet(settings: Settings, folders: Folders, manifests: tuple[str, ...], por
 def prepare(settings: Settings, folders: Folders) -> None:
     """Folders, keys and settings on disk; raises SettingsError for a cluster that is up or a folder of a newer one."""
     folders.create()
-    folders.load()
+    before = folders.load()
     held = folders.lock(settings.name)
     try:
         from control.supervise import pki
 
-        pki.ensure(folders.pki, host=settings.addresses.host, service_ip=settings.addresses.api_service_ip())
-        folders.save(settings)
+        pki.ensure(
+            folders.pki, host=settings.addresses.host, service_ips=[loopback(n).api_service_ip() for n in range(SLOTS)]
+        )
+        folders.save(replace(settings, slot=before.slot if before is not None else None))
     finally:
         os.close(held)
 

@@ -45,9 +45,18 @@ class Addresses:
         return str(IPv4Address(IPv4Network(self.service_cidr).network_address + 1))
 
 
-LOOPBACK = Addresses(
-    host="127.0.0.1", pod_cidr="127.244.0.0/16", service_cidr="127.96.0.0/16", node_cidr="127.245.0.0/24"
-)
+SLOTS = 10  # clusters side by side on one machine
+"""Each cluster has a slot, and with it address ranges of its own: all of them live in the machine's one 127.0.0.0/8."""
+
+
+def loopback(slot: int) -> Addresses:
+    """Slot 0, the usual one, has 127.244.0.0/16 for pods and 127.96.0.0/16 for Services; the next ones lie beside."""
+    return Addresses(
+        host="127.0.0.1",
+        pod_cidr=f"127.{244 - slot}.0.0/16",
+        service_cidr=f"127.{96 + slot}.0.0/16",
+        node_cidr=f"127.245.{slot}.0/24",
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +74,11 @@ class Settings:
     http_port: int = 8080
     https_port: int = 8443
     images_file: str = ""
+    slot: int | None = None  # chosen at the first start, and kept: Services' addresses depend on it
 
     @property
     def addresses(self) -> Addresses:
-        return LOOPBACK
+        return loopback(self.slot or 0)
 
     @property
     def delays(self) -> Delays:

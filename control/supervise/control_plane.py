@@ -80,6 +80,8 @@ class ControlPlane:
             ingress_address=addresses.host,
             http_port=self._http_port,
             https_port=self._https_port,
+            # the machine's 127.0.0.1 can serve one cluster's node ports; the others have their nodes' own addresses
+            node_port_addresses=() if settings.slot else (addresses.host,),
             default_chain_pem=(folders.pki / "ingress.crt").read_text(),
             default_key_pem=(folders.pki / "ingress.key").read_text(),
             sync_delay_s=delays.proxy_sync_s,

@@ -20,7 +20,7 @@ import uvloop
 
 from control.config.folders import Folders
 from control.config.settings import Settings
-from control.supervise import kubeconfig, warden
+from control.supervise import kubeconfig, slot, warden
 from control.supervise.control_plane import ControlPlane
 from control.supervise.host import LocalHost
 from control.supervise.node_plane import NodePlane
@@ -136,6 +136,8 @@ def run(settings: Settings, folders: Folders, say: Say, on_ready: Callable[[dict
     """The cluster's whole life, in this process. `on_ready` gets the ports, in a thread: it may use the API."""
     held = folders.lock(settings.name)
     try:
+        settings, _slot = slot.hold(settings)
+        folders.save(settings)
         uvloop.run(_live(settings, folders, say, on_ready))
     finally:
         os.close(held)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import secrets
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,8 +29,11 @@ CLIENTS = {
 }
 
 
-def ensure(folder: Path, *, host: str, service_ip: str) -> None:
-    """Makes whatever of the cluster's keys and certificates is missing under `folder`."""
+def ensure(folder: Path, *, host: str, service_ips: Sequence[str]) -> None:
+    """Makes whatever of the cluster's keys and certificates is missing under `folder`.
+
+    The API server's certificate is for `host`, loopback and every address that its Service may get.
+    """
     names = ["ca", "apiserver", "ingress", *CLIENTS]
     wanted = [folder / f"{name}.{kind}" for name in names for kind in ("crt", "key")]
     if all(path.exists() for path in wanted) and (folder / "sa.key").exists():
@@ -52,7 +56,9 @@ def ensure(folder: Path, *, host: str, service_ip: str) -> None:
             "kubernetes.default.svc.cluster.local",
         )
     ]
-    server_names += [x509.IPAddress(ipaddress.ip_address(ip)) for ip in dict.fromkeys((host, "127.0.0.1", service_ip))]
+    server_names += [
+        x509.IPAddress(ipaddress.ip_address(ip)) for ip in dict.fromkeys((host, "127.0.0.1", *service_ips))
+    ]
     key = ec.generate_private_key(ec.SECP256R1())
     _write(folder, "apiserver", _sign(_name("kube-apiserver", ""), ca_name, key, ca_key, names=server_names), key)
     key = ec.generate_private_key(ec.SECP256R1())

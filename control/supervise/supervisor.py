@@ -28,7 +28,7 @@ from typing import Any
 from control.config.folders import Folders
 from control.config.settings import Settings, SettingsError
 from control.kubelet.process import ProcessSpec, ProcessState, StartError
-from control.supervise import kubeconfig, warden
+from control.supervise import kubeconfig, slot, warden
 from control.supervise.part import HOPELESS, Part
 from control.supervise.parts import parts_of
 from control.supervise.ports import Doors
@@ -186,6 +186,8 @@ def main() -> int:
         if settings is None:
             raise SettingsError(f"{folders.data} holds no cluster")
         _held = folders.lock(settings.name)
+        settings, _slot = slot.hold(settings)
+        folders.save(settings)
         ended_well = asyncio.run(supervise(settings, folders))
     except SettingsError as error:
         print(json.dumps({"part": "supervisor", "what": "failed", "message": str(error)}), flush=True)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from urllib.request import urlopen
 
 import pytest
 
@@ -35,7 +37,7 @@ def test_status_has_what_scripts_need(cluster: Cluster) -> None:
     assert status["network"] == "loopback"
     assert status["apiServer"].startswith("https://127.0.0.1:")
     assert Path(status["kubeconfig"]).stat().st_mode & 0o777 == 0o600
-    assert status["serviceCIDR"] == "127.96.0.0/16"
+    assert re.fullmatch(r"127\.\d+\.0\.0/16", status["serviceCIDR"])
     assert {process["role"] for process in status["processes"]} >= {"supervisor", "control", "node", "dataplane"}
     for process in status["processes"]:
         assert set(process) >= {"role", "pid", "restarts", "rssBytes", "pssBytes"}
@@ -134,5 +136,18 @@ def test_ctrl_c_ends_a_cluster_in_the_foreground(tmp_path: Path, options: tuple[
 
 def test_two_clusters_side_by_side(make_cluster: Callable[..., Cluster], cluster: Cluster) -> None:
     other = make_cluster()
-    other.kubectl("create", "configmap", "only-here")
+    ranges = {(c.status()["podCIDR"], c.status()["serviceCIDR"]) for c in (cluster, other)}
+    assert len(ranges) == 2
+    for one, version in ((cluster, "one"), (other, "other")):
+        one.apply(*echo_app("beside", replicas=1, version=version))
+        one.kubectl("rollout", "status", "deployment/beside", "--timeout=60s")
+    for one, version in ((cluster, "one"), (other, "other")):
+        (pod,) = one.get("pods", "-l", "app=beside")["items"]
+        with urlopen(f"http://{pod['status']['podIP']}:8080/") as response:
+            assert json.load(response)["version"] == version
     assert "NotFound" in cluster.kubectl("get", "configmap", "only-here", check=False).stderr
+    addresses = other.status()["serviceCIDR"]
+    other.loopkube("down")
+    ports = ("--api-port", "0", "--http-port", "0", "--https-port", "0")
+    other.loopkube("up", "--detach", *ports)
+    assert other.status()["serviceCIDR"] == addresses  # its Services lie there

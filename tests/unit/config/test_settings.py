@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from control.config.folders import FORMAT, SOCKET_PATH_MAX, Folders
-from control.config.settings import Settings, SettingsError, check, choose_network
+from control.config.settings import SLOTS, Settings, SettingsError, check, choose_network
 
 
 def settings(**more: object) -> Settings:
@@ -70,5 +70,10 @@ def test_addresses_follow_from_the_mode() -> None:
     assert addresses.node_ip(0) == "127.245.0.1"
     assert addresses.api_service_ip() == "127.96.0.1"
     assert choose_network("auto")[0] == "loopback"
+    for slot in range(1, SLOTS):  # no two clusters share an address
+        other = settings(slot=slot).addresses
+        assert {other.pod_cidr, other.service_cidr, other.node_cidr}.isdisjoint(
+            {addresses.pod_cidr, addresses.service_cidr, addresses.node_cidr}
+        )
     with pytest.raises(SettingsError, match="--network netns"):
         choose_network("netns")

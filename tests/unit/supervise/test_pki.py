@@ -35,7 +35,7 @@ def handshake(server: ssl.SSLContext, client: ssl.SSLContext, name: str) -> dict
 
 
 def test_the_authority_signs_server_and_clients(tmp_path: Path) -> None:
-    pki.ensure(tmp_path, host="127.0.0.1", service_ip="127.96.0.1")
+    pki.ensure(tmp_path, host="127.0.0.1", service_ips=["127.96.0.1"])
     server = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     server.load_cert_chain(tmp_path / "apiserver.crt", tmp_path / "apiserver.key")
     server.load_verify_locations(tmp_path / "ca.crt")
@@ -51,14 +51,14 @@ def test_the_authority_signs_server_and_clients(tmp_path: Path) -> None:
 
 
 def test_what_is_there_is_kept(tmp_path: Path) -> None:
-    pki.ensure(tmp_path, host="127.0.0.1", service_ip="127.96.0.1")
+    pki.ensure(tmp_path, host="127.0.0.1", service_ips=["127.96.0.1"])
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
-    pki.ensure(tmp_path, host="127.0.0.1", service_ip="127.96.0.1")
+    pki.ensure(tmp_path, host="127.0.0.1", service_ips=["127.96.0.1"])
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
 
 
 def test_the_kubeconfig_is_private(tmp_path: Path) -> None:
-    pki.ensure(tmp_path, host="127.0.0.1", service_ip="127.96.0.1")
+    pki.ensure(tmp_path, host="127.0.0.1", service_ips=["127.96.0.1"])
     path = tmp_path / "kubeconfig"
     kubeconfig.write(path, tmp_path, cluster="a", host="127.0.0.1", port=1234)
     assert path.stat().st_mode & 0o777 == 0o600
