@@ -1,9 +1,11 @@
 """Which endpoint, in which phase of its life, lost a request. Pure.
 
 The client knows that a request was lost and when; the data plane's flow records know which endpoint it had been given
-to and that endpoint's phase when it was picked and when it ended. The two are joined by time and status: for each
-lost sample the unused failed flow that ended closest before the client noticed. What finds no partner is
-`unattributed`, and says so.
+to and that endpoint's phase when it was picked and when it ended. The two are joined in their order: each lost sample
+takes the earliest failed flow of its status that no earlier sample has taken and that ended within `JOIN_MAX_S` of
+the client's notice. (Not the closest one: where failures come faster than clients notice them, the closest is the next
+one's, and at the end of each burst a sample and a flow are left over.) What finds no partner is `unattributed`, and
+says so.
 """
 
 from __future__ import annotations
@@ -42,19 +44,15 @@ def attribute(lost: Sequence[Sample], flows: Sequence[dict[str, Any]]) -> list[L
     free = sorted((flow for flow in flows if _failed(flow)), key=lambda flow: float(flow["at"]))
     losses = []
     for sample in sorted(lost, key=lambda sample: sample.ended_at):
-        best: dict[str, Any] | None = None
-        best_gap = JOIN_MAX_S
-        for flow in free:
-            gap = abs(sample.ended_at - float(flow["at"]))
-            if gap <= best_gap and (flow["status"] == sample.status or not sample.status):
-                best, best_gap = flow, gap
-            if float(flow["at"]) > sample.ended_at + JOIN_MAX_S:
-                break
-        if best is None:
+        while free and float(free[0]["at"]) < sample.ended_at - JOIN_MAX_S:
+            del free[0]  # nobody missed it, and nobody later will
+        near = (flow for flow in free if float(flow["at"]) <= sample.ended_at + JOIN_MAX_S)
+        found = next((flow for flow in near if flow["status"] == sample.status or not sample.status), None)
+        if found is None:
             losses.append(Loss(sample))
             continue
-        free.remove(best)
-        losses.append(Loss(sample, best["target"], best["phase_at_pick"], best["phase_at_end"], best["outcome"]))
+        free.remove(found)
+        losses.append(Loss(sample, found["target"], found["phase_at_pick"], found["phase_at_end"], found["outcome"]))
     return losses
 
 

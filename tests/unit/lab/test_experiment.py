@@ -74,6 +74,16 @@ def test_a_loss_is_given_to_the_nearest_flow_of_its_status_and_to_no_other_twice
     assert [loss.target for loss in losses] == ["demo/a", "demo/a", "demo/a", ""]
 
 
+def test_losses_faster_than_the_clients_notice_are_all_attributed() -> None:
+    flows = [flow(number * 0.005, target=f"demo/{number}") for number in range(200)]
+    lost = [sample(number * 0.005, "5xx", 502, latency_s=0.007) for number in range(200)]
+    assert [loss.target for loss in attribute(lost, flows)] == [f"demo/{number}" for number in range(200)]
+
+
+def test_a_flow_that_nobody_missed_is_left_out() -> None:
+    assert attribute([sample(10.0, "5xx", 502)], [flow(9.0), flow(10.01, target="demo/b")])[0].target == "demo/b"
+
+
 def test_a_life_is_made_of_phases() -> None:
     timeline = Timeline()
     for now, kind, obj in [
