@@ -30,7 +30,7 @@ MAPS = f"{CORE}/configmaps"
 @cache
 def keys() -> Path:
     folder = Path(mkdtemp(prefix="loopkube-keys-"))
-    pki.ensure(folder, host="127.0.0.1", service_ip="127.96.0.1")
+    pki.ensure(folder, host="127.0.0.1", service_ips=["127.96.0.1"])
     return folder
 
 
