@@ -68,7 +68,7 @@ class Downstream(asyncio.Protocol):
     """A client's connection."""
 
     __slots__ = ("_buffered", "_decoder", "_held", "_last", "_last_request", "_left", "_lingered", "_pauses",
-                 "_pumping", "_reading", "_recall", "_seen", "_site", "bucket", "closes", "deadline", "full",
+                 "_pumping", "_reading", "_seen", "_site", "_whole", "bucket", "closes", "deadline", "full",
                  "half_closed", "proxy", "talk", "transport")  # fmt: skip
 
     transport: asyncio.Transport
@@ -77,7 +77,7 @@ class Downstream(asyncio.Protocol):
     def __init__(self, proxy: HttpProxy, site: Site) -> None:
         self.proxy = proxy
         self._site = site
-        self._recall = proxy.requests.recall
+        self._whole = proxy.requests.whole
         self._last = b""  # the last head that came by itself, and its request: clients repeat themselves
         self._last_request: Request | None = None
         self.deadline = self.bucket = NEVER
@@ -116,7 +116,7 @@ class Downstream(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         if self.talk.state is IDLE and not self._held and not self.full:
-            request = self._last_request if data == self._last else self._recall(data)
+            request = self._last_request if data == self._last else self._whole(data)
             if request is not None and request.terms.body == "none":
                 self._last, self._last_request = data, request
                 self.talk.begin(request, complete=True)

@@ -59,7 +59,10 @@ def request_tail(terms: Terms) -> bytes:
 class Edge:
     """Where a client connection entered: what is said about it to origins."""
 
-    __slots__ = ("_always", "_client", "_local", "_port", "_scheme", "_via", "forwarding")
+    __slots__ = ("_after", "_before", "_client", "_local", "_port", "_scheme", "_terms", "_via", "forwarding")
+
+    _before: bytes
+    _after: bytes
 
     def __init__(
         self, scheme: bytes, client: bytes, local_host: bytes, port: int, forwarding: Forwarding, via: bytes
@@ -69,30 +72,36 @@ class Edge:
         self._scheme: Final = scheme
         self._port: Final = b"%d" % port
         self._local: Final = b"%b:%d" % (local_host, port)
-        self._via: Final = (b"Via: 1.0 %b\r\n" % via, b"Via: 1.1 %b\r\n" % via) if via else (b"", b"")
-        self._always: Final = (
-            b"X-Real-IP: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Port: %d\r\nX-Forwarded-Proto: %b\r\n"
-            % (client, client, port, scheme)
-        )
+        self._via: Final = via
+        self._terms: Terms | None = None  # for which `_before` and `_after` are the lines; they seldom change
 
     def upstream_head(self, request: Request) -> bytes:
         """The head that goes to the origin."""
         terms = request.terms
+        if terms is not self._terms:
+            self._terms, self._before, self._after = terms, *self._lines(terms)
+        return b"%b %b HTTP/1.1\r\n%b%b%b" % (terms.method, request.target, self._before, request.kept, self._after)
+
+    def _lines(self, terms: Terms) -> tuple[bytes, bytes]:
+        """Our lines before the client's and after them, with the empty line that ends the head."""
         host = terms.host or self._local  # an HTTP/1.0 client addressed us by our address alone
         if self.forwarding == "replace":
-            forwarding = b"%bX-Forwarded-Host: %b\r\n" % (self._always, host)
+            forwarding = self._replaced(host)
         elif self.forwarding == "append":
             forwarding = self._appended(terms.forwarded, host)
         else:
             forwarding = b"".join([b"%b: %b\r\n" % field for field in terms.forwarded])
-        return b"%b %b HTTP/1.1\r\n%b%b%b%b%b\r\n" % (
-            terms.method,
-            request.target,
-            b"" if terms.host else b"Host: %b\r\n" % host,
-            request.kept,
-            forwarding,
-            self._via[terms.minor],
-            terms.tail,
+        via = b"Via: 1.%d %b\r\n" % (terms.minor, self._via) if self._via else b""
+        before = b"" if terms.host else b"Host: %b\r\n" % host
+        return before, b"%b%b%b\r\n" % (forwarding, via, terms.tail)
+
+    def _replaced(self, host: bytes) -> bytes:
+        client, port = self._client, self._port
+        return b"".join(
+            [
+                b"X-Real-IP: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Port: %b\r\n" % (client, client, port),
+                b"X-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (self._scheme, host),
+            ]
         )
 
     def _appended(self, forwarded: Fields, host: bytes) -> bytes:
