@@ -52,7 +52,7 @@ listeners = st.builds(
     Listener,
     name=NAMES,
     address=TEXTS,
-    port=st.integers(),
+    port=st.integers(-(2**63), 2**63 - 1),  # any that the wire can say
     mode=st.sampled_from(["tcp", "http", "ingress"]),
     backend=TEXTS,
     tls=st.booleans(),
@@ -75,7 +75,7 @@ endpoints = st.builds(
     backend=NAMES,
     id=NAMES,
     address=TEXTS,
-    port=st.integers(),
+    port=st.integers(-(2**63), 2**63 - 1),  # any that the wire can say
     ready=st.booleans(),
     serving=st.booleans(),
     terminating=st.booleans(),
