@@ -18,7 +18,9 @@ NEVER: Final = math.inf
 
 
 class Timed(Protocol):
-    """What can sit in a wheel. `deadline` is its own to move; `bucket` is the wheel's note where it sits."""
+    """What can sit in a wheel. `deadline` is its own to move; `bucket` is the wheel's note where it sits: in the bucket
+    of deadlines from there on.
+    """
 
     deadline: float
     bucket: float
@@ -34,7 +36,7 @@ class Wheel:
     def __init__(self, resolution: float, now: float) -> None:
         self._resolution = resolution
         self._swept = math.floor(now / resolution)
-        self._buckets: dict[float, dict[Timed, None]] = {}  # by the time when all in it are looked at; in order
+        self._buckets: dict[float, dict[Timed, None]] = {}  # by where it begins; looked at when it has ended
 
     def __repr__(self) -> str:
         return f"Wheel({sum(map(len, self._buckets.values()))} entries in {len(self._buckets)} buckets)"
@@ -42,8 +44,7 @@ class Wheel:
     def watch(self, item: Timed) -> None:
         """See that `item` is looked at by its deadline. Needed only if `item.deadline < item.bucket`."""
         self.forget(item)
-        index = max(math.floor(item.deadline / self._resolution), self._swept) + 1
-        item.bucket = index * self._resolution
+        item.bucket = max(math.floor(item.deadline / self._resolution), self._swept) * self._resolution
         self._buckets.setdefault(item.bucket, {})[item] = None
 
     def forget(self, item: Timed) -> None:
@@ -60,9 +61,9 @@ class Wheel:
         """Items whose deadline has come; they are in the wheel no more until `watch`ed again."""
         last = math.floor(now / self._resolution)
         if last - self._swept > len(self._buckets):
-            places = sorted(place for place in self._buckets if place <= last * self._resolution)
+            places = sorted(place for place in self._buckets if place < last * self._resolution)
         else:
-            places = [index * self._resolution for index in range(self._swept + 1, last + 1)]
+            places = [index * self._resolution for index in range(self._swept, last)]
         self._swept = max(last, self._swept)
         found: list[Timed] = []
         for place in places:

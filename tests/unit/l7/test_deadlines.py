@@ -47,6 +47,16 @@ def test_a_deadline_that_is_moved_on_costs_nothing_until_its_first_place_comes()
     assert wheel.due(159.5) == [item]
 
 
+def test_deadlines_of_one_bucket_need_no_new_place() -> None:
+    wheel = Wheel(0.25, 0.0)
+    item = Item(NEVER)
+    set_deadline(wheel, item, 60.2)
+    assert item.bucket <= 60.1 < 60.2 < item.bucket + 0.25
+    set_deadline(wheel, item, 60.1)
+    assert wheel.due(60.24) == []
+    assert wheel.due(60.26) == [item]
+
+
 def test_a_deadline_that_is_taken_back_is_forgotten() -> None:
     wheel = Wheel(0.25, 0.0)
     item = Item(NEVER)
