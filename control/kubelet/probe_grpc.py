@@ -13,6 +13,7 @@ import asyncio
 import struct
 
 from control.kubelet.probe import Outcome
+from control.kubelet.probe_http import dial_error
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, RST_STREAM, SETTINGS, PING, GOAWAY = 0, 1, 3, 4, 6, 7
@@ -81,10 +82,9 @@ def serving_status(body: bytes) -> int:
     return message[1]
 
 
-async def _call(host: str, port: int, service: str) -> int:
-    reader, writer = await asyncio.open_connection(host, port)
+async def _call(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str, service: str) -> int:
     try:
-        writer.write(request(f"{host}:{port}", service))
+        writer.write(request(address, service))
         body = b""
         while True:
             head = await reader.readexactly(9)
@@ -111,14 +111,21 @@ async def _call(host: str, port: int, service: str) -> int:
 
 async def grpc_check(host: str, port: int, service: str, timeout_s: float) -> Outcome:
     address = f"{host}:{port}"
+    late = f'timeout: failed to connect service "{address}" within {timeout_s:g}s: context deadline exceeded'
     try:
         async with asyncio.timeout(timeout_s):
-            status = await _call(host, port, service)
+            try:
+                reader, writer = await asyncio.open_connection(host, port)
+            except OSError as error:
+                why = dial_error(address, error)
+                return Outcome("failure", f'error: failed to connect service at "{address}": {why}')
+            late = f"timeout: health rpc did not complete within {timeout_s:g}s"
+            status = await _call(reader, writer, address, service)
     except TimeoutError:
-        return Outcome("failure", f'timeout: failed to connect service "{address}" within {timeout_s:g}s')
-    except (OSError, asyncio.IncompleteReadError) as error:
-        return Outcome("failure", f'error: failed to connect service "{address}": {error}')
-    except GrpcError as error:
+        return Outcome("failure", late)
+    except asyncio.IncompleteReadError:
+        return Outcome("failure", "error: health rpc failed: the server closed the connection")
+    except (OSError, GrpcError) as error:
         return Outcome("failure", f"error: health rpc failed: {error}")
     if status == SERVING:
         return Outcome("success")

@@ -20,7 +20,7 @@ from control.mirror import kubeconfig
 from tests.e2e.conftest import Cluster, until
 
 Document = dict[str, Any]
-FAST = {"periodSeconds": 1, "failureThreshold": 1}  # of a probe
+FAST: Document = {"periodSeconds": 1, "failureThreshold": 1}  # of a probe
 
 
 def sh(script: str, **fields: Any) -> Document:

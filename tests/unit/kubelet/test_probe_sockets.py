@@ -142,7 +142,14 @@ async def test_grpc_against_what_is_no_grpc() -> None:
     serve, _ = answering(OK)
     async with serving(serve) as port:
         assert (await grpc_check("127.0.0.1", port, "", 1)).result == "failure"
-    assert (await grpc_check("127.0.0.1", 1, "", 1)).result == "failure"
+    refused = await grpc_check("127.0.0.1", 1, "", 1)
+    assert refused.result == "failure"
+    where = '"127.0.0.1:1": dial tcp 127.0.0.1:1: connect: connection refused'
+    assert refused.output == f"error: failed to connect service at {where}"
+    async with serving(lambda reader, writer: asyncio.Event().wait()) as port:  # accepts, says nothing
+        assert (await grpc_check("127.0.0.1", port, "", 0.01)).output == (
+            "timeout: health rpc did not complete within 0.01s"
+        )
 
 
 async def test_handlers_find_ports_and_run_commands() -> None:
