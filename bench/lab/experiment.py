@@ -102,6 +102,7 @@ def conclude(
     flows: Sequence[dict[str, Any]],
     lives: Sequence[Life],
     generator_late_max_s: float,
+    notes: Sequence[str] = (),
 ) -> Result:
     """Joins what was sent, what the data plane recorded and what happened to the pods."""
     losses = attribute([sample for sample in samples if sample.lost], flows)
@@ -123,4 +124,5 @@ def conclude(
         lives=list(lives),
         samples=samples,
         generator_late_max_s=generator_late_max_s,
+        notes=list(notes),
     )

@@ -225,6 +225,16 @@ def _restarts(pod: dict[str, Any]) -> int:
     return sum(int(status.get("restartCount", 0)) for status in statuses)
 
 
+def warnings(events: dict[str, Any]) -> list[str]:
+    """The Warning events of the workload, joined: what the cluster itself complained of."""
+    counts: dict[str, int] = {}
+    for event in events["items"]:
+        if event.get("type") == "Warning":
+            text = f"{event['reason']}: {event['message'].splitlines()[0]}"
+            counts[text] = counts.get(text, 0) + int(event.get("count") or 1)
+    return [f"{number} × {text}" for text, number in sorted(counts.items())]
+
+
 async def failed_flows(worker: Path) -> AsyncIterator[dict[str, Any]]:
     """Flow records of a worker whose requests were lost on their way, as they happen."""
     reader, writer = await asyncio.open_unix_connection(str(worker))
@@ -271,8 +281,9 @@ async def demonstrate(target: Target, rate: float, seconds: float, say: Say, rep
             for task in background:
                 task.cancel()
             await asyncio.gather(*background, return_exceptions=True)
+        notes = warnings(await api.list("Event", target.namespace))
         lives = sorted(run.timeline.lives.values(), key=lambda life: life.phases[0][0] if life.phases else 0.0)
-        return conclude("demo", rate, run.steps, sampler.samples, run.flows, lives, sampler.late_max_s)
+        return conclude("demo", rate, run.steps, sampler.samples, run.flows, lives, sampler.late_max_s, notes)
 
 
 __all__ = ["ApiError", "Target", "demonstrate"]

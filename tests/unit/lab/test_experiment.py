@@ -13,6 +13,7 @@ from bench.lab.experiment import Step, conclude
 from bench.lab.page import page
 from bench.lab.report import text
 from bench.lab.samples import Sample, outcome_of_error, who_answered
+from bench.lab.scenario import warnings
 from bench.lab.stats import between, count, percentile
 from bench.lab.timeline import Timeline
 
@@ -132,3 +133,12 @@ def test_the_report_says_where_what_was_lost(lives: Timeline) -> None:
 def test_a_run_without_losses_says_so(lives: Timeline) -> None:
     result = conclude("demo", 1, [Step("baseline", 0, 2)], [sample(1)], [], list(lives.lives.values()), 0)
     assert "No request was lost." in text(result)
+
+
+def test_warning_events_become_notes() -> None:
+    events = [
+        {"type": "Warning", "reason": "Unhealthy", "message": "Readiness probe failed: 503\nmore", "count": 3},
+        {"type": "Warning", "reason": "Unhealthy", "message": "Readiness probe failed: 503"},
+        {"type": "Normal", "reason": "Started", "message": "Container started"},
+    ]
+    assert warnings({"items": events}) == ["4 × Unhealthy: Readiness probe failed: 503"]
