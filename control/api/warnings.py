@@ -101,7 +101,6 @@ _TEMPLATE = "spec.template.spec"
 _NO_CLAIMS = (
     "not implemented by loopkube: PersistentVolumeClaims are not served, the pods will wait in ContainerCreating"
 )
-_NO_CONTROLLER = "no controller for this kind runs in loopkube yet: no pods will be made from it"
 
 TABLE: dict[Kind, tuple[Row, ...]] = {
     kinds.SERVICE: (
@@ -116,8 +115,6 @@ TABLE: dict[Kind, tuple[Row, ...]] = {
         ("spec.rules.http.paths.backend.resource", "not implemented by loopkube: requests get 503"),
     ),
     kinds.STATEFUL_SET: (("spec.volumeClaimTemplates", _NO_CLAIMS),),
-    kinds.JOB: (("spec.template", _NO_CONTROLLER),),
-    kinds.CRON_JOB: (("spec.jobTemplate", _NO_CONTROLLER),),
 }
 
 _POD_SPECS: dict[Kind, str] = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from control.controllers.controller import Controller
+from control.controllers.cronjob.controller import CronJobController
 from control.controllers.daemonset.controller import DaemonSetController
 from control.controllers.deployment.controller import DeploymentController
 from control.controllers.disruption import DisruptionController
@@ -11,6 +12,7 @@ from control.controllers.endpointslice import EndpointSliceController
 from control.controllers.endpointslicemirroring import EndpointSliceMirroringController
 from control.controllers.garbage import GarbageController
 from control.controllers.ingress import IngressStatusController
+from control.controllers.job.controller import JobController
 from control.controllers.loadbalancer import LoadBalancerController
 from control.controllers.namespace import NamespaceController
 from control.controllers.podgc import PodGarbageController
@@ -18,6 +20,7 @@ from control.controllers.replicaset import ReplicaSetController, replication_con
 from control.controllers.scheduler import Scheduler
 from control.controllers.statefulset.controller import StatefulSetController
 from control.controllers.taints import TaintController
+from control.controllers.ttl import TtlController
 
 
 def all_controllers(*, ca_pem: str) -> tuple[Controller, ...]:
@@ -34,6 +37,9 @@ def all_controllers(*, ca_pem: str) -> tuple[Controller, ...]:
         replication_controller(),
         StatefulSetController(),
         DaemonSetController(),
+        CronJobController(),
+        JobController(),
+        TtlController(),
         Scheduler(),
         EndpointsController(),
         EndpointSliceMirroringController(),

@@ -21,6 +21,7 @@ from control.api.objects import (
     is_condition_true,
     is_deleting,
     key_of,
+    meta,
     spec_of,
     status_of,
 )
@@ -49,6 +50,7 @@ class Simulation:
     looks_between_actions: bool = True  # whether `on_step` is called after each action of a reconcile too
     kubelet: bool = True
     healthy: Callable[[Object], bool] = lambda pod: True  # whether a pod ever becomes ready
+    ends: Callable[[Object], str] = lambda pod: ""  # the phase in which a ready pod ends, "" never
     waiting: list[tuple[Controller, Key]] = field(default_factory=list)
     wakes: dict[tuple[str, Key], tuple[datetime, Controller]] = field(default_factory=dict)
     performed: list[tuple[str, Action]] = field(default_factory=list)
@@ -155,21 +157,34 @@ class Simulation:
         for pod in self.cluster.all(POD):
             if not spec_of(pod).get("nodeName"):
                 continue
-            starts = not status_of(pod).get("podIP") or (self.healthy(pod) and not is_condition_true(pod, "Ready"))
-            if is_deleting(pod) or starts:
+            if is_deleting(pod):
+                if meta(pod).get("deletionGracePeriodSeconds") != 0:
+                    yield key_of(pod)
+            elif is_counted(pod) and (self._starts(pod) or self.ends(pod)):
                 yield key_of(pod)
+
+    def _starts(self, pod: Object) -> bool:
+        return not status_of(pod).get("podIP") or (self.healthy(pod) and not is_condition_true(pod, "Ready"))
 
     def _kubelet_step(self, key: Key) -> None:
         pod = self.cluster.objects[POD, key]
         if is_deleting(pod):
+            if meta(pod).get("finalizers"):
+                self.cluster._replace(POD, {**pod, "status": {**status_of(pod), "phase": "Failed"}})
             self.cluster.delete(POD, pod, grace_s=0)
             return
+        ends = "" if self._starts(pod) else self.ends(pod)
         pod = copy_of(pod)
         status = pod.setdefault("status", {})
         if not status.get("podIP"):
             self.addresses += 1
             status["podIP"] = f"127.244.{self.addresses // 250}.{self.addresses % 250 + 1}"
             status["phase"] = "Pending"
+        elif ends:
+            status["phase"] = ends
+            status["conditions"] = [
+                {"type": "Ready", "status": "False", "lastTransitionTime": format_time(self.cluster.now)}
+            ]
         else:
             status["phase"] = "Running"
             status["conditions"] = [

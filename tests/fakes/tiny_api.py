@@ -29,6 +29,7 @@ from control.controllers.action import Absent, Action, Bind, Create, Delete, Emi
 from control.mirror.world import LiveWorld, World
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
+GRACE = "deletionGracePeriodSeconds"
 Place = tuple[Kind, Key]
 Change = tuple[Kind, Object | None, Object | None]
 
@@ -166,12 +167,15 @@ class Cluster:
         added = {"Foreground": "foregroundDeletion", "Orphan": "orphan"}.get(propagation)
         if added and added not in finalizers:
             finalizers.append(added)
-        graceful = kind == POD and bool(spec_of(obj).get("nodeName")) and grace_s != 0
+        ended = (obj.get("status") or {}).get("phase") in ("Succeeded", "Failed")
+        graceful = kind == POD and bool(spec_of(obj).get("nodeName")) and grace_s != 0 and not ended
         if not (finalizers or graceful or (kind == NAMESPACE and spec_of(obj).get("finalizers"))):
             self._remove(kind, obj)
             return
         metadata = obj["metadata"]
         metadata.setdefault("deletionTimestamp", format_time(self.now))
+        if kind == POD:
+            metadata[GRACE] = 30 if graceful else 0
         if finalizers:
             metadata["finalizers"] = finalizers
         if kind == NAMESPACE:
@@ -194,7 +198,7 @@ class Cluster:
         old = self.objects[kind, key_of(obj)]
         if without_version(obj) == without_version(old):
             return old
-        finished = is_deleting(obj) and not meta(obj).get("finalizers") and kind != POD
+        finished = is_deleting(obj) and not meta(obj).get("finalizers") and not meta(obj).get(GRACE)
         if finished and not (kind == NAMESPACE and spec_of(obj).get("finalizers")):
             self._remove(kind, obj)
             return obj
@@ -232,7 +236,10 @@ def merged(current: Object, patch: Mapping[str, Any], strategic: bool) -> Object
     """JSON merge patch; strategic: lists of owner references merge by uid, of conditions by type."""
     result = dict(current)
     for field, value in patch.items():
-        if value is None:
+        if field.startswith("$deleteFromPrimitiveList/"):
+            field = field.partition("/")[2]
+            result[field] = [item for item in result.get(field) or () if item not in value]
+        elif value is None:
             result.pop(field, None)
         elif isinstance(value, dict):
             result[field] = merged(result.get(field) or {}, value, strategic)
