@@ -14,6 +14,7 @@ from control.api.objects import Key, Object, key_of, labels_of, namespace_of, sp
 from control.mirror.world import World
 from control.publish.endpoints import Pieces
 from control.publish.ingress import build_ingress, secrets_of, uses_of
+from control.publish.places import without_losers
 from control.publish.service import Use, build_service
 from control.publish.unit import FRAME, TABLE, Built, Config, Note, Unit
 from dataplane.snapshot.model import Certificate, Listener, Resource, ResourceKey
@@ -26,10 +27,14 @@ KINDS: tuple[Kind, ...] = (SERVICE, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, SECR
 
 def build(world: World, config: Config) -> dict[ResourceKey, Resource]:
     """The whole state."""
-    resources: dict[ResourceKey, Resource] = {}
-    for unit in units(world):
-        resources |= build_unit(world, unit, config).resources
-    return resources
+    parts = [build_unit(world, unit, config) for unit in units(world)]
+    held = without_losers(parts)
+    return {
+        key: resource
+        for part in parts
+        for key, resource in part.resources.items()
+        if not isinstance(resource, Listener) or key in held
+    }
 
 
 def units(world: World) -> Iterator[Unit]:

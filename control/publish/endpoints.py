@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from control.api.kinds import ENDPOINT_SLICE
 from control.api.objects import Key, Object, annotations_of, name_of, parse_time
 from control.mirror.world import World
+from dataplane.snapshot.check import problem
 from dataplane.snapshot.model import Endpoint, ResourceKey
 
 SERVICE_NAME = "metadata.labels['kubernetes.io/service-name']"
@@ -99,7 +100,9 @@ def _of_slice(backend: str, slice_: Object, port_name: str, before: Endpoints) -
     at = triggered_at(slice_)
     for endpoint in slice_.get("endpoints") or ():
         if endpoint.get("addresses"):
-            _admit(found, _endpoint(backend, endpoint, number, at))
+            made = _endpoint(backend, endpoint, number, at)
+            if not problem(made):  # else a worker would refuse the whole update for an address that is none
+                _admit(found, made)
     return {key: _with_its_old_time(before.get(key), endpoint) for key, endpoint in found.items()}
 
 

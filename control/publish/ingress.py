@@ -31,8 +31,8 @@ NOWHERE = "-"
 
 def build_ingress(world: World, key: Key, config: Config) -> Built:
     """All resources of an Ingress; none if it is not ours."""
-    built = Built()
     ingress = world.get(INGRESS, *key)
+    built = Built(ingress)
     if ingress is None or not is_ours(world, ingress, config.controller):
         return built
     balance_of(ingress, "round-robin", built)  # notes a bad value

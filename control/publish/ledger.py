@@ -13,8 +13,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Literal
 
+from control.publish.places import Claim, Places, claims_of
 from control.publish.unit import Built, Note, Unit
-from dataplane.snapshot.model import Backend, Endpoint, Listener, Resource, ResourceKey, Update
+from dataplane.snapshot.model import Backend, Endpoint, Listener, Resource, ResourceKey, Update, key_of
 
 Lane = Literal["service", "ingress"]
 LANES: tuple[Lane, ...] = ("service", "ingress")
@@ -36,6 +37,8 @@ class Ledger:
         self.published: dict[ResourceKey, Resource] = {}
         self._units: dict[Unit, dict[ResourceKey, Resource]] = {}
         self._notes: dict[Unit, list[Note]] = {}
+        self._places = Places()
+        self._claims: dict[Unit, dict[ResourceKey, Claim]] = {}
         self._changes: dict[Lane, dict[ResourceKey, Resource | None]] = {lane: {} for lane in LANES}
 
     def rebuild(self, unit: Unit, built: Built) -> list[Note]:
@@ -45,10 +48,12 @@ class Ledger:
         known = old.get
         for key in [key for key, resource in new.items() if known(key) is not resource]:
             resource = new[key]
-            if old.get(key) != resource:
+            if key[0] != "listener" and old.get(key) != resource:
                 self._changes[lane_of(key, resource)][key] = resource
         for key in [key for key in old if key not in new] if old.keys() - new.keys() else ():
-            self._changes[lane_of(key, old[key])][key] = None
+            if key[0] != "listener":
+                self._changes[lane_of(key, old[key])][key] = None
+        notes = self._settle(unit, built)
         if new:
             self._units[unit] = new
         else:
@@ -56,7 +61,20 @@ class Ledger:
         said = {(note.reason, note.message) for note in self._notes.pop(unit, ())}
         if built.notes:
             self._notes[unit] = built.notes
-        return [note for note in built.notes if (note.reason, note.message) not in said]
+        return [note for note in built.notes if (note.reason, note.message) not in said] + notes
+
+    def _settle(self, unit: Unit, built: Built) -> list[Note]:
+        """Listeners: which of those that are wanted get their place."""
+        claims = claims_of(built)
+        changes, notes = self._places.settle(self._claims.get(unit, {}), claims)
+        if claims:
+            self._claims[unit] = claims
+        else:
+            self._claims.pop(unit, None)
+        for listener, is_served in changes:
+            key = key_of(listener)
+            self._changes[lane_of(key, listener)][key] = listener if is_served else None
+        return notes
 
     def has_changes(self, lane: Lane) -> bool:
         return bool(self._changes[lane])

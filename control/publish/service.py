@@ -23,6 +23,7 @@ from dataplane.snapshot.model import Backend, Listener, ListenerMode, Policy
 HTTP_PROTOCOLS = ("http", "kubernetes.io/ws")  # KEP-3726; h2c and wss are not HTTP/1 in the clear
 AFFINITY_TIMEOUT_S = 10800  # core/v1 default of sessionAffinityConfig.clientIP.timeoutSeconds
 SERVED_PROTOCOL = "TCP"
+ALLOCATED, CHOSEN = 1, 2  # ranks of listeners: by the API, or by the user alone; 0 is the cluster's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +38,10 @@ class Use:
 
 def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], pieces: Pieces | None = None) -> Built:
     """All resources of a Service; `uses` are those of Ingresses that route to it. `pieces` is its memory, if any."""
-    built = Built()
+    service = world.get(SERVICE, *key)
+    built = Built(service)
     pieces = pieces or Pieces()
     pieces.turn()
-    service = world.get(SERVICE, *key)
     if service is None or spec_of(service).get("type") == "ExternalName":
         return built
     slices = slices_of(world, key)
@@ -52,8 +53,8 @@ def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], p
         port_name = port.get("name") or ""
         listeners = _listeners(world, service, port, config)
         if listeners:
-            for listener in listeners:
-                built.add(listener)
+            for listener, rank in listeners:
+                built.add(listener, rank)
             name = backend_name(key, port["port"])
             built.add(Backend(name, policy, config.service_retry))
             built.resources.update(endpoints_of(name, slices, port_name, pieces))
@@ -95,15 +96,17 @@ def _is_loopback(text: str) -> bool:
         return False
 
 
-def _listeners(world: World, service: Object, port: Object, config: Config) -> list[Listener]:
+def _listeners(world: World, service: Object, port: Object, config: Config) -> list[tuple[Listener, int]]:
+    """The port's listeners and their ranks, by which places are given (see `places`)."""
     if is_headless(service):
         return []
     spec = spec_of(service)
-    places = [(address, port["port"]) for address in spec.get("clusterIPs") or [spec["clusterIP"]]]
-    places += [(address, port["port"]) for address in spec.get("externalIPs") or ()]
+    places = {(address, port["port"]): ALLOCATED for address in spec.get("clusterIPs") or [spec["clusterIP"]]}
     if spec.get("type") in ("NodePort", "LoadBalancer") and port.get("nodePort"):
-        nodes = dict.fromkeys([*config.node_port_addresses, *node_addresses(world)])
-        places += [(address, port["nodePort"]) for address in nodes]
+        nodes = [*config.node_port_addresses, *node_addresses(world)]
+        places |= {(address, port["nodePort"]): ALLOCATED for address in nodes}
+    for address in spec.get("externalIPs") or ():
+        places.setdefault((address, port["port"]), CHOSEN)
     affinity: float = 0.0
     if spec.get("sessionAffinity") == "ClientIP":
         client_ip = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
@@ -111,8 +114,8 @@ def _listeners(world: World, service: Object, port: Object, config: Config) -> l
     mode: ListenerMode = "http" if port.get("appProtocol") in HTTP_PROTOCOLS else "tcp"
     backend = backend_name(key_of(service), port["port"])
     return [
-        Listener(f"{backend}/{address}:{number}", address, number, mode, backend, affinity_timeout_s=affinity)
-        for address, number in dict.fromkeys(places)
+        (Listener(f"{backend}/{address}:{number}", address, number, mode, backend, affinity_timeout_s=affinity), rank)
+        for (address, number), rank in places.items()
         if _is_loopback(address)
     ]
 

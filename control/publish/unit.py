@@ -10,8 +10,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from control.api.objects import Key, Object, annotations_of
+from control.api.objects import Key, Object, annotations_of, meta
 from control.mirror.ingress_class import CONTROLLER
+from dataplane.snapshot.check import problem
 from dataplane.snapshot.model import Policy, Resource, ResourceKey, Retry, key_of
 
 BALANCE = "loopkube.io/balance"
@@ -41,13 +42,31 @@ class Note:
 
 @dataclass(slots=True)
 class Built:
-    """What one unit yields."""
+    """What one unit yields; `owner` is the object that it is made of.
 
+    What a worker would refuse is noted instead of added: it refuses updates as a whole, and one object that slipped
+    through validation must not keep all others from being served. `ranks` are those of listeners (see `places`).
+    """
+
+    owner: Object | None = None
     resources: dict[ResourceKey, Resource] = field(default_factory=dict)
     notes: list[Note] = field(default_factory=list)
+    ranks: dict[ResourceKey, int] = field(default_factory=dict)
 
-    def add(self, resource: Resource) -> None:
-        self.resources[key_of(resource)] = resource
+    @property
+    def created(self) -> str:
+        return str(meta(self.owner).get("creationTimestamp") or "") if self.owner is not None else ""
+
+    def add(self, resource: Resource, rank: int = 0) -> None:
+        why = problem(resource)
+        if why:
+            if self.owner is not None:
+                self.note(self.owner, "Unpublishable", f"not served: {why}")
+            return
+        key = key_of(resource)
+        self.resources[key] = resource
+        if rank:
+            self.ranks[key] = rank
 
     def note(self, regarding: Object, reason: str, message: str) -> None:
         self.notes.append(Note(regarding, reason, message))

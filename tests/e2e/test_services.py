@@ -299,6 +299,18 @@ def refused_apply(cluster: Cluster, document: dict[str, Any]) -> str:
     return result.stderr
 
 
+def test_two_services_that_want_one_address_disturb_nobody_else(cluster: Cluster, web: set[str]) -> None:
+    cluster.apply(service("wants-a", app="web", externalIPs=["127.0.0.50"]))
+    until("the first", lambda: answers("127.0.0.50"))
+    cluster.apply(service("wants-b", app="web", externalIPs=["127.0.0.50"]))
+    assert "taken by the Service port default/wants-a:80" in wait_warning(cluster, "wants-b", "AddressInUse")
+    cluster.apply(service("bystander", app="web"))
+    until("a Service that came later", lambda: answers(cluster_ip(cluster, "bystander")))
+    assert answers(cluster_ip(cluster, "wants-b"))
+    delete(cluster, "service", "wants-a")
+    until("the next in order", lambda: answers("127.0.0.50"))
+
+
 def test_what_is_not_served_is_said(cluster: Cluster, web: set[str]) -> None:
     ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "web", "port": 80, "targetPort": "http"}]
     cluster.apply(service("mixed", app="web", ports=ports, externalIPs=["192.0.2.1"]))

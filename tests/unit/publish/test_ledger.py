@@ -30,7 +30,7 @@ from tests.fakes.cluster_objects import (
     slice_,
 )
 
-CONFIG = Config()
+CONFIG = Config(http_port=81)  # a port that a Service may want at the same address
 PAIR = self_signed("one")
 names = st.sampled_from(["web", "api"])
 balances = st.sampled_from([None, {"loopkube.io/balance": "least-request"}, {"loopkube.io/balance": "?"}])
@@ -40,7 +40,9 @@ services = st.builds(
     st.sampled_from(
         [{"port": 80}, {"port": 80, "name": "http", "nodePort": 30080}, {"port": 81, "appProtocol": "http"}]
     ),
-    st.sampled_from([{}, {"type": "NodePort"}, {"clusterIP": "None"}, {"type": "ExternalName"}]),
+    st.sampled_from(
+        [{}, {"type": "NodePort"}, {"externalIPs": ["127.0.0.1"]}, {"clusterIP": "None"}, {"type": "ExternalName"}]
+    ),
     balances,
 )
 endpoints = st.builds(
