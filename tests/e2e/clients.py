@@ -9,6 +9,7 @@ import socket
 import ssl
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from ipaddress import IPv4Network
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -164,6 +165,21 @@ def echo_pod(name: str, *, app: str = "", port: int = 8080, pre_stop_s: int = 0,
 
 def cluster_ip(cluster: Cluster, name: str) -> str:
     return str(cluster.get("service", name)["spec"]["clusterIP"])
+
+
+def service_range(cluster: Cluster) -> IPv4Network:
+    return IPv4Network(cluster.status()["serviceCIDR"])
+
+
+def node_port_addresses(cluster: Cluster) -> list[str]:
+    """Where node ports are: every node's address, and 127.0.0.1 for the machine's first cluster."""
+    found = [
+        address["address"]
+        for node in cluster.get("nodes")["items"]
+        for address in node["status"]["addresses"]
+        if address["type"] == "InternalIP"
+    ]
+    return found + (["127.0.0.1"] if str(service_range(cluster)) == "127.96.0.0/16" else [])
 
 
 def wait_ready(cluster: Cluster, *pods: str) -> None:

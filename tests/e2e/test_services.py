@@ -22,11 +22,13 @@ from tests.e2e.clients import (
     delete,
     echo_pod,
     get,
+    node_port_addresses,
     outside_service,
     phases,
     pods_met,
     refused,
     service,
+    service_range,
     switch,
     unfairness,
     wait_ready,
@@ -83,18 +85,13 @@ def test_node_ports_are_on_every_node_and_on_localhost(cluster: Cluster, web: se
     cluster.apply(service("web-node", app="web", type="NodePort"))
     port = cluster.get("service", "web-node")["spec"]["ports"][0]["nodePort"]
     assert 30000 <= port <= 32767
-    nodes = [
-        address["address"]
-        for node in cluster.get("nodes")["items"]
-        for address in node["status"]["addresses"]
-        if address["type"] == "InternalIP"
-    ]
-    assert len(nodes) == 2
-    for address in ("127.0.0.1", *nodes):
+    places = node_port_addresses(cluster)
+    assert len(places) >= 2
+    for address in places:
         until(f"node port at {address}", lambda address=address: answers(address, port))
     assert answers(cluster_ip(cluster, "web-node"))
     delete(cluster, "service", "web-node")
-    for address in ("127.0.0.1", *nodes):
+    for address in places:
         until(f"no node port at {address}", lambda address=address: refused(address, port))
 
 
@@ -103,7 +100,7 @@ def test_a_load_balancer_gets_an_address_that_answers(cluster: Cluster, web: set
     status = until("an address", lambda: cluster.get("service", "web-lb")["status"]["loadBalancer"].get("ingress"))
     until("the load balancer", lambda: answers(status[0]["ip"]))
     node_port = cluster.get("service", "web-lb")["spec"]["ports"][0]["nodePort"]
-    assert answers("127.0.0.1", node_port)
+    assert answers(node_port_addresses(cluster)[0], node_port)
 
 
 def test_headless_and_external_name_have_no_listeners(cluster: Cluster, web: set[str]) -> None:
@@ -241,13 +238,14 @@ def test_a_service_without_selector_leads_where_its_slices_say(cluster: Cluster,
 
 def test_session_affinity_by_client_address(cluster: Cluster, web: set[str]) -> None:
     cluster.apply(service("sticky", app="web", sessionAffinity="ClientIP", type="NodePort"))
-    address, node_port = cluster_ip(cluster, "sticky"), cluster.get("service", "sticky")["spec"]["ports"][0]["nodePort"]
+    address, node = cluster_ip(cluster, "sticky"), node_port_addresses(cluster)[0]
+    node_port = cluster.get("service", "sticky")["spec"]["ports"][0]["nodePort"]
     until("sticky", lambda: answers(address))
     found = {}
     for last in range(2, 42):
         source = f"127.0.0.{last}"
         pods = {get(address, 80, source=source).pod for _ in range(3)}
-        pods |= {get("127.0.0.1", node_port, source=source).pod}  # one memory a Service port, however it is reached
+        pods |= {get(node, node_port, source=source).pod}  # one memory a Service port, however it is reached
         assert len(pods) == 1, (source, pods)
         found[source] = pods.pop()
     assert set(found.values()) == web  # 40 clients miss one of three pods once in 4e6 runs
@@ -269,18 +267,19 @@ def test_session_affinity_ends_after_its_timeout(cluster: Cluster, web: set[str]
 
 
 def test_addresses_that_users_choose(cluster: Cluster, web: set[str]) -> None:
-    cluster.apply(service("chosen", app="web", clusterIP="127.96.0.77"))
-    until("the chosen address", lambda: answers("127.96.0.77"))
-    for wanted, message in {
-        "127.96.0.77": "failed to allocate IP 127.96.0.77: provided IP is already allocated",
-        "127.97.0.1": "the provided IP (127.97.0.1) is not in the valid range. The range of valid IPs is 127.96.0.0/16",
-    }.items():
-        assert message in refused_apply(cluster, service("other", app="web", clusterIP=wanted)), wanted
-    assert "may not change once set" in refused_apply(cluster, service("chosen", app="web", clusterIP="127.96.0.78"))
-    assert answers("127.96.0.77")
+    ours = service_range(cluster)
+    mine, another, foreign = str(ours[77]), str(ours[78]), str(ours[-1] + 1)
+    cluster.apply(service("chosen", app="web", clusterIP=mine))
+    until("the chosen address", lambda: answers(mine))
+    taken = f"failed to allocate IP {mine}: provided IP is already allocated"
+    outside_ = f"the provided IP ({foreign}) is not in the valid range. The range of valid IPs is {ours}"
+    assert taken in refused_apply(cluster, service("other", app="web", clusterIP=mine))
+    assert outside_ in refused_apply(cluster, service("other", app="web", clusterIP=foreign))
+    assert "may not change once set" in refused_apply(cluster, service("chosen", app="web", clusterIP=another))
+    assert answers(mine)
     delete(cluster, "service", "chosen")
-    cluster.apply(service("other", app="web", clusterIP="127.96.0.77"))
-    until("the address is free again", lambda: answers("127.96.0.77"))
+    cluster.apply(service("other", app="web", clusterIP=mine))
+    until("the address is free again", lambda: answers(mine))
 
 
 def test_node_ports_that_users_choose(cluster: Cluster, web: set[str]) -> None:
@@ -288,7 +287,7 @@ def test_node_ports_that_users_choose(cluster: Cluster, web: set[str]) -> None:
         return service(name, app="web", type="NodePort", ports=[{"port": 80, "targetPort": "http", "nodePort": port}])
 
     cluster.apply(wanting("mine", 30042))
-    until("the chosen node port", lambda: answers("127.0.0.1", 30042))
+    until("the chosen node port", lambda: answers(node_port_addresses(cluster)[0], 30042))
     assert "provided port is already allocated" in refused_apply(cluster, wanting("theirs", 30042))
     assert "The range of valid ports is 30000-32767" in refused_apply(cluster, wanting("theirs", 80))
 
