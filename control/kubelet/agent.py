@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from control.api.kinds import CONFIG_MAP, POD, SECRET, SERVICE, Kind
-from control.api.objects import Object, name_of, namespace_of, spec_of, uid_of
+from control.api.objects import Object, name_of, namespace_of, spec_of, status_of, uid_of
 from control.kubelet.heartbeat import Heartbeat, read_machine
 from control.kubelet.hooks import Handlers
 from control.kubelet.images.table import ImageTable, ImageTableError, Row, parse_rows
 from control.kubelet.knobs import FAST, Knobs
 from control.kubelet.mounts import remove_leftovers
 from control.kubelet.nodes import NodeIdentity
+from control.kubelet.plan import FINISHED
 from control.kubelet.process import ProcessHost, ProcessState
 from control.kubelet.record import adopt, ghost_of, new_record, restart_init
 from control.kubelet.runner import PodRunner
@@ -189,7 +190,7 @@ class Agent:
             record.pod_ip = ""
         if processes:
             record.sandbox = "ready"
-        else:
+        elif status_of(pod).get("phase") not in FINISHED:
             restart_init(record)
         runner = self.runners[record.uid] = PodRunner(self.ward, pod, record)
         return runner
