@@ -42,7 +42,7 @@ from dataplane.l7.exchange import (
     TUNNEL,
     WAITING,
 )
-from dataplane.l7.headers import Edge, Forwarding
+from dataplane.l7.headers import Forwarding, edge_of
 from dataplane.l7.upgrade import Tunnel
 from dataplane.table import Resolve
 
@@ -106,7 +106,7 @@ class Downstream(asyncio.Protocol):
         self.transport.set_write_buffer_limits(high=proxy.limits.buffer_high)
         client = (transport.get_extra_info("peername") or ("unknown",))[0].encode()
         local = transport.get_extra_info("sockname") or ("localhost", 0)
-        edge = Edge(site.scheme, client, str(local[0]).encode(), local[1], site.forwarding, site.via)
+        edge = edge_of(site.scheme, client, str(local[0]).encode(), local[1], site.forwarding, site.via)
         self.talk = Conversation(proxy, self, edge, site.listener, site.resolve)
         proxy.clients.add(self)
         self.set_deadline(proxy.clock() + proxy.limits.header_timeout_s)

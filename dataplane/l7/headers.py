@@ -16,12 +16,16 @@ The client's spelling and order are kept; our lines come after its lines.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Literal
 
 from dataplane.l7.events import Fields, Request, Response, Terms
 from dataplane.l7.fields import END_TO_END, HOP_BY_HOP, STOPS, Field
 
 Forwarding = Literal["replace", "append", "none"]
+
+TERMS_MAX: Final = 8
+"""Terms for which an edge remembers its lines: a client uses few methods and hosts."""
 
 TRAILERS_FORBIDDEN: Final = END_TO_END | HOP_BY_HOP
 """Framing, routing, credentials and the like mean nothing safe in a trailer (RFC 9110 6.5.1): dropped."""
@@ -57,12 +61,9 @@ def request_tail(terms: Terms) -> bytes:
 
 
 class Edge:
-    """Where a client connection entered: what is said about it to origins."""
+    """Where client connections entered, and from where: what is said about them to origins."""
 
-    __slots__ = ("_after", "_before", "_client", "_local", "_port", "_scheme", "_terms", "_via", "forwarding")
-
-    _before: bytes
-    _after: bytes
+    __slots__ = ("_client", "_known", "_local", "_port", "_scheme", "_via", "forwarding")
 
     def __init__(
         self, scheme: bytes, client: bytes, local_host: bytes, port: int, forwarding: Forwarding, via: bytes
@@ -73,14 +74,20 @@ class Edge:
         self._port: Final = b"%d" % port
         self._local: Final = b"%b:%d" % (local_host, port)
         self._via: Final = via
-        self._terms: Terms | None = None  # for which `_before` and `_after` are the lines; they seldom change
+        self._known: Final[dict[Terms, tuple[bytes, bytes]]] = {}  # our lines for terms that came before
 
     def upstream_head(self, request: Request) -> bytes:
         """The head that goes to the origin."""
         terms = request.terms
-        if terms is not self._terms:
-            self._terms, self._before, self._after = terms, *self._lines(terms)
-        return b"%b %b HTTP/1.1\r\n%b%b%b" % (terms.method, request.target, self._before, request.kept, self._after)
+        before, after = self._known.get(terms) or self._learn(terms)
+        return b"%b %b HTTP/1.1\r\n%b%b%b" % (terms.method, request.target, before, request.kept, after)
+
+    def _learn(self, terms: Terms) -> tuple[bytes, bytes]:
+        lines = self._lines(terms)
+        if len(self._known) >= TERMS_MAX:
+            self._known.clear()
+        self._known[terms] = lines
+        return lines
 
     def _lines(self, terms: Terms) -> tuple[bytes, bytes]:
         """Our lines before the client's and after them, with the empty line that ends the head."""
@@ -124,6 +131,10 @@ class Edge:
             ours = b'for=%b;host="%b";proto=%b' % (node, host, self._scheme)
             lines.append(b"Forwarded: %b\r\n" % b", ".join([*theirs[b"forwarded"], ours]))
         return b"".join(lines)
+
+
+edge_of: Final = lru_cache(maxsize=1024)(Edge)
+"""Connections of one client to one address share theirs."""
 
 
 def downstream_head(response: Response, request: Request, date: bytes, *, framing: bytes, closing: bool) -> bytes:

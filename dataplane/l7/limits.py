@@ -61,5 +61,8 @@ class Limits:
     look_s: float = 1.0
     """How often the kernel is asked whether half-closed clients are still there: about 20 us a client."""
 
+    log_every_s: float = 5.0
+    """How often one kind of fault is logged, as the kernel's printk_ratelimit; between, it is counted."""
+
     sweep_s: float = 0.25
     """Resolution of all timeouts: one timer a worker, instead of one a request."""

@@ -74,6 +74,7 @@ class HttpProxy:
         self._timer: asyncio.TimerHandle | None = None
         self._second = -1
         self._look_at = 0.0
+        self._told: dict[str, tuple[float, int]] = {}  # text -> when it may be told again, how often it was not
         self._empty: asyncio.Event | None = None
         self._tell_time()
 
@@ -166,6 +167,16 @@ class HttpProxy:
             for client in tuple(self.half_closed):
                 client.look()
 
+    def tell(self, level: int, text: str, *details: object) -> None:
+        """Log, but each text once in `log_every_s` at most: some faults come with every request."""
+        now = self.clock()
+        again_at, untold = self._told.get(text, (0.0, 0))
+        if now < again_at:
+            self._told[text] = (again_at, untold + 1)
+            return
+        self._told[text] = (now + self.limits.log_every_s, 0)
+        log.log(level, f"{text} (and {untold} more such faults before)" if untold else text, *details)
+
     def _tell_time(self) -> None:
         wall = self._wall_clock()
         self.wall_offset = wall - self.clock()
@@ -220,7 +231,7 @@ class HttpProxy:
         except OSError as error:
             if error.errno in _OURS:
                 failure = "no_socket"
-                log.warning("cannot dial %s:%d: %s", pool.address, pool.port, error)
+                self.tell(logging.WARNING, "cannot dial %s:%d: %s", pool.address, pool.port, error)
         if not upstream.made:
             pool.dial_failed(failure)
 

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from dataplane.l7.conversation import Conversation
     from dataplane.l7.proxy import HttpProxy
 
-log = logging.getLogger(__name__)
-
 HEAD: Final = "head"
 
 
@@ -223,7 +221,7 @@ class Upstream(asyncio.Protocol):
         user.response_end(trailers, reusable=reusable)
 
     def _nonsense(self, user: Conversation, why: str) -> None:
-        log.info("%s:%d sent a bad response: %s", self.pool.address, self.pool.port, why)
+        self.proxy.tell(logging.INFO, "%s:%d sent a bad response: %s", self.pool.address, self.pool.port, why)
         user.failed("bad_response")
 
     # the owner's calls

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataplane.l7.codec import parse_request, parse_response
 from dataplane.l7.events import Request
-from dataplane.l7.headers import Edge, Forwarding, downstream_head, trailer_lines
+from dataplane.l7.headers import TERMS_MAX, Edge, Forwarding, downstream_head, trailer_lines
 from dataplane.l7.limits import Limits
 
 LIMITS = Limits()
@@ -64,6 +64,14 @@ def test_the_origin_always_gets_a_host() -> None:
 def test_via_is_appended_to_theirs() -> None:
     head = edge("replace").upstream_head(request(b"Via: 1.0 first"))
     assert head.index(b"Via: 1.0 first\r\n") < head.index(b"Via: 1.1 proxy\r\n")
+
+
+def test_what_an_edge_remembers_is_what_it_would_say_anew() -> None:
+    shared = edge("append")
+    for number in range(3 * TERMS_MAX):
+        for asked in (request(b"X-Real-IP: %d" % number), request(*SPOOFED), request(line=b"GET / HTTP/1.0")):
+            assert shared.upstream_head(asked) == edge("append").upstream_head(asked)
+            assert len(shared._known) <= TERMS_MAX
 
 
 def test_the_clients_head_says_what_we_do() -> None:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import logging
+
 import pytest
 
 from dataplane.l7.limits import Limits
+from dataplane.l7.proxy import HttpProxy
 from tests.fakes.origin import answering, ok
 from tests.fakes.proxied import Proxied
 
@@ -142,3 +145,19 @@ async def test_too_many_connections_are_refused_with_an_answer() -> None:
         assert await other.rest() == b""
         assert (await client.ask(GET)).status == 200
         assert proxied.proxy.statistics()["refused"] == 1
+
+
+def test_a_fault_that_comes_with_every_request_is_logged_now_and_then(caplog: pytest.LogCaptureFixture) -> None:
+    now = 100.0
+    proxy = HttpProxy(lambda flow: None, limits=Limits(log_every_s=5.0), clock=lambda: now)
+    for second in range(12):
+        now = 100.0 + second
+        proxy.tell(logging.WARNING, "cannot dial %s", second)
+        if second == 1:
+            proxy.tell(logging.WARNING, "another fault")
+    assert [record.getMessage() for record in caplog.records] == [
+        "cannot dial 0",
+        "another fault",
+        "cannot dial 5 (and 4 more such faults before)",
+        "cannot dial 10 (and 4 more such faults before)",
+    ]
