@@ -27,14 +27,14 @@ def ratio(figures: dict[Key, Figures], peer: str, other: str, connections: int, 
 
 
 def goals(figures: dict[Key, Figures]) -> list[dict[str, Any]]:
-    """loopkube's CPU per request against its goals, per number of connections."""
+    """loopkube's CPU per request against its goals, per kind of heads and number of connections."""
     found = []
-    for connections in sorted({key.connections for key in figures}):
+    for heads, connections in sorted({(key.heads, key.connections) for key in figures}):
         for other, most in (("nginx", GOAL_NGINX), ("aiohttp", GOAL_AIOHTTP)):
-            times = ratio(figures, "loopkube", other, connections, "same")
+            times = ratio(figures, "loopkube", other, connections, heads)
             if times is not None:
-                row = {"connections": connections, "beside": other, "ratio": times, "goal": most, "met": times <= most}
-                found.append(row)
+                row = {"heads": heads, "connections": connections, "beside": other, "ratio": times, "goal": most}
+                found.append({**row, "met": times <= most})
     return found
 
 
@@ -52,8 +52,8 @@ def table(figures: dict[Key, Figures], missing: list[str]) -> str:
             f"{row['errors']:>8.0f}"
         )
     lines += [
-        f"{'met' if goal['met'] else 'NOT met'}: at {goal['connections']} connections {goal['ratio']:.2f} x "
-        f"{goal['beside']}'s CPU per request (goal: at most {goal['goal']})"
+        f"{'met' if goal['met'] else 'NOT met'}: {goal['heads']} heads, {goal['connections']} connections: "
+        f"{goal['ratio']:.2f} x {goal['beside']}'s CPU per request (goal: at most {goal['goal']})"
         for goal in goals(figures)
     ]
     lines += [f"left out: {reason}" for reason in missing]

@@ -29,7 +29,7 @@ def test_the_table_and_the_json_say_the_same() -> None:
     seen = figures(loopkube=[12.0], nginx=[10.0])
     text = table(seen, ["haproxy is not installed"])
     assert "1.20" in text
-    assert "met: at 32 connections 1.20 x nginx's" in text
+    assert "met: same heads, 32 connections: 1.20 x nginx's" in text
     assert text.endswith("left out: haproxy is not installed")
     (row, _) = as_json(seen, [], {"rounds": 1})["rows"]
     assert (row["peer"], row["cpu_us"], row["errors"]) == ("loopkube", 12.0, 0)
