@@ -86,6 +86,7 @@ class LogServer:
         if attempt is None:
             what = f'previous terminated container "{name}"' if options.previous else f'container "{name}"'
             waiting = container.waiting.reason if container.waiting else "ContainerCreating"
+            waiting = "trying and failing to pull image" if waiting == "ErrImagePull" else waiting
             why = "not found" if options.previous else f"is waiting to start: {waiting}"
             return web.Response(status=400, text=f'{what} in pod "{pod}" {why}\n')
         response = web.StreamResponse(headers={"Content-Type": "text/plain"})

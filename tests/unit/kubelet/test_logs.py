@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from control.kubelet.launch import Folders
 from control.kubelet.logs import BadOption, Options, Splitter, parse_options, select
 from control.kubelet.record import PodRecord
+from control.kubelet.record import Waiting
 from control.kubelet.server import LogServer
 from tests.fakes.pods import end, pod, record_of, run
 
@@ -128,6 +129,8 @@ async def test_the_server_s_refusals(desk: Desk) -> None:
     assert (await desk.get(pod="x"))[0] == 404
     assert (await desk.get(container="x"))[0] == 400
     assert await desk.get() == (400, 'container "c" in pod "p" is waiting to start: ContainerCreating\n')
+    desk.record.containers["c"].waiting = Waiting("ErrImagePull", "no such image")
+    assert (await desk.get())[1].endswith("is waiting to start: trying and failing to pull image\n")
     run(desk.record, desk.obj)
     assert (await desk.get("tailLines=-1"))[0] == 400
     assert (await desk.get("previous=true"))[0] == 400
