@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 
 from control.kubelet.launch import Folders
 from control.kubelet.logs import BadOption, Options, Splitter, parse_options, select
-from control.kubelet.record import PodRecord
-from control.kubelet.record import Waiting
+from control.kubelet.record import PodRecord, Waiting
 from control.kubelet.server import LogServer
 from tests.fakes.pods import end, pod, record_of, run
 
