@@ -29,6 +29,7 @@ from tests.e2e.clients import (
     worker_socket,
 )
 from tests.e2e.conftest import Cluster, echo_app, until
+from tests.e2e.loads import running
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 NAMED = [{"name": "web", "port": 80, "targetPort": "http"}, {"name": "alt", "port": 8081, "targetPort": 8080}]
@@ -255,6 +256,24 @@ def test_balance_by_annotation(cluster: Cluster, at: Ingress) -> None:
     with Client(at.address, at.port, host="many.local") as client:  # per request, whatever the connection
         assert list(Counter(client.get().pod for _ in range(30)).values()) == [10, 10, 10]
     delete(cluster, "deployment,service,ingress", "many")
+
+
+def test_least_request_spares_a_slow_pod(cluster: Cluster, at: Ingress) -> None:
+    deployment, service_, ingress_ = echo_app("uneven")
+    ingress_["metadata"]["annotations"] = {"loopkube.io/balance": "least-request"}
+    cluster.apply(deployment, service_, ingress_)
+    cluster.kubectl("rollout", "status", "deployment/uneven", "--timeout=60s")
+    until("three endpoints", lambda: len(phases(cluster, "default/uneven:80@ingress/uneven")) == 3)
+    until("the Ingress", lambda: at.status("uneven.local") == 200)
+    slow = cluster.get("pods", "-l", "app=uneven")["items"][0]["metadata"]["name"]
+    switch(cluster, slow, delay_ms=400)
+    with running(at.address, at.port, "uneven.local", rate=100) as run:
+        until("300 answers", lambda: len(run.sampler.samples) > 300)
+    found = run.end().count
+    assert found.lost == 0
+    # by turns it would get a third; of two random choices it is taken only while it has nothing to do
+    assert 0 < found.by_pod[slow] < found.answered / 5, found.by_pod
+    delete(cluster, "deployment,service,ingress", "uneven")
 
 
 def policy_of(cluster: Cluster, host: str) -> str:

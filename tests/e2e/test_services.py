@@ -38,6 +38,7 @@ from tests.e2e.conftest import Cluster, echo_app, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 BY_CHANCE = 1e-6
+WEB_HTTP = {"port": 80, "targetPort": "http", "appProtocol": "http"}
 
 
 @pytest.fixture(scope="module")
@@ -72,8 +73,7 @@ def test_a_kept_connection_stays_on_its_pod(cluster: Cluster, web: set[str]) -> 
 
 
 def test_with_app_protocol_http_each_request_is_balanced(cluster: Cluster, web: set[str]) -> None:
-    ports = [{"port": 80, "targetPort": "http", "appProtocol": "http"}]
-    cluster.apply(service("web-http", app="web", ports=ports))
+    cluster.apply(service("web-http", app="web", ports=[WEB_HTTP]))
     address = cluster_ip(cluster, "web-http")
     until("web-http", lambda: answers(address))
     with Client(address, 80) as client:
@@ -296,6 +296,43 @@ def refused_apply(cluster: Cluster, document: dict[str, Any]) -> str:
     result = cluster.kubectl("apply", "-f", "-", stdin=json.dumps(document), check=False)
     assert result.returncode == 1, result.stdout
     return result.stderr
+
+
+def test_a_service_changes_while_its_connections_live(cluster: Cluster, web: set[str]) -> None:
+    cluster.apply(service("changing", app="web"))
+    address = cluster_ip(cluster, "changing")
+    until("it", lambda: answers(address))
+    with Client(address, 80) as kept:
+        pod = kept.get().pod
+        cluster.apply(service("changing", app="web", type="NodePort"))
+        port = cluster.get("service", "changing")["spec"]["ports"][0]["nodePort"]
+        until("its node port", lambda: answers(node_port_addresses(cluster)[0], port))
+        cluster.apply(service("changing", app="web"))
+        until("no node port", lambda: refused(node_port_addresses(cluster)[0], port))
+        assert cluster_ip(cluster, "changing") == address
+        cluster.apply(service("changing", app="web", ports=[{"port": 81, "targetPort": "http", "appProtocol": "http"}]))
+        until("the other port", lambda: answers(address, 81))
+        until("not the old one", lambda: refused(address, 80))
+        assert kept.get().pod == pod
+    cluster.kubectl("patch", "service", "changing", "-p", '{"spec":{"selector":{"app":"nobody"}}}')
+    until("nobody", lambda: refused(address, 81))
+
+
+def test_a_kept_connection_is_told_that_nobody_is_there(cluster: Cluster) -> None:
+    """Per request, a connection outlives all endpoints; what it gets meanwhile is said, not hung up on."""
+    cluster.apply(echo_pod("lonely"), service("lonely", app="lonely", ports=[WEB_HTTP]))
+    wait_ready(cluster, "lonely")
+    address = cluster_ip(cluster, "lonely")
+    until("it", lambda: answers(address))
+    with Client(address, 80) as kept:
+        assert kept.get().status == 200
+        switch(cluster, "lonely", ready=False)
+        until("refusal for new ones", lambda: refused(address, 80))
+        assert kept.get().status == 503
+        switch(cluster, "lonely", ready=True)
+        until("it again", lambda: answers(address))
+        assert kept.get().status == 200
+    delete(cluster, "pod", "lonely")
 
 
 def test_two_services_that_want_one_address_disturb_nobody_else(cluster: Cluster, web: set[str]) -> None:

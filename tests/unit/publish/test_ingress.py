@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from control.api.objects import Key, Object
 from control.mirror.ingress_class import class_of
@@ -160,6 +161,8 @@ def test_broken_secrets_are_said_and_spoil_nothing_else(pairs: list[tuple[str, s
     assert "tls.crt: " in said(secret("s", tls_crt="hello", tls_key=key))
     assert "tls.key: " in said(secret("s", tls_crt=chain, tls_key="hello"))
     assert "does not belong" in said(secret("s", tls_crt=chain, tls_key=other_key))
+    small = self_signed("small", key=rsa.generate_private_key(65537, 1024))
+    assert "tls.key: 1024 bits are too few" in said(secret("s", tls_crt=small[0], tls_key=small[1]))
     broken = secret("s", tls_crt=chain, tls_key=key)
     broken["data"]["tls.crt"] = "%%%"
     assert "not base64" in said(broken)
