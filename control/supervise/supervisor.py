@@ -39,6 +39,10 @@ from control.supervise.status import Process, describe
 POD_GRACE_S = 3.0  # on `down` nobody waits for connections to drain; pods that need longer are killed
 PART_GRACE_S = 3.0
 
+# glibc moves its thresholds up to the largest block that it has seen freed, and then keeps that much: after one list of
+# 7 MB by 32 clients the API server stays at 370 MB. With fixed ones (mallopt(3)) it returns to about 100 MB.
+MALLOC = {"MALLOC_MMAP_THRESHOLD_": "1048576", "MALLOC_TRIM_THRESHOLD_": "1048576"}
+
 log = logging.getLogger(__name__)
 
 
@@ -90,7 +94,7 @@ class Supervisor:
         spec = ProcessSpec(
             id=part.process_id,
             argv=(*part.argv, "--ready-fd", str(write_end)),
-            env=dict(os.environ),
+            env={**MALLOC, **os.environ},
             cwd="/",
             log_path=str(self._folders.logs / "system" / f"{part.name}.log"),
             labels={"part": part.name},
