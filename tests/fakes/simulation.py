@@ -47,6 +47,7 @@ class Simulation:
     choose: Choose = first
     staleness: Callable[[], int] = lambda: 0
     on_step: Callable[[], None] = lambda: None
+    dies: Callable[[], bool] = lambda: False  # whether the controller is killed before its next action
     looks_between_actions: bool = True  # whether `on_step` is called after each action of a reconcile too
     kubelet: bool = True
     healthy: Callable[[Object], bool] = lambda pod: True  # whether a pod ever becomes ready
@@ -121,6 +122,9 @@ class Simulation:
         if outcome.wake_at is not None:
             self.wakes[controller.name, key] = (outcome.wake_at, controller)
         for action in outcome.actions:
+            if self.dies():
+                self._wake(controller, key)
+                break
             try:
                 self.cluster.perform((action,))
             except Stopped:

@@ -1,11 +1,12 @@
 """Where a DaemonSet makes and deletes pods next.
 
 Keeping (`keep`) comes first: a node that should run a pod and has none gets one; a node that should not loses its; of
-several running pods on a node the oldest stays; a pod that has finished is deleted and made again. Only when nothing of
-that is to do, the rollout (`roll`) goes on, in one of two ways:
+several running pods on a node one stays, an available one if there is any, of those the oldest; a pod that has finished
+is deleted and made again. Only when nothing of that is to do, the rollout (`roll`) goes on, in one of two ways:
 
 - maxUnavailable: old pods that are not available go at once, for nothing is lost with them; of the others as many as
-  keep the nodes without an available pod within the bound.
+  keep the nodes without an available pod within the bound (of the nodes that should run one: a pod that waits where it
+  only may stay holds nothing up).
 - maxSurge: a new pod is made beside the old one, at once where the old one is not available, elsewhere on as many nodes
   at a time as the bound says; the old one goes when the new one is available (or when the old one ceases to be ready,
   for then it has no use).
@@ -73,7 +74,9 @@ def _tend(owner: Object, place: Place, hash_: str, moves: Moves, now: datetime) 
         moves.said.append(_finished(place, pod, failed))
         failures += failed
         replaced = True
-    running = [pod for pod in place.staying if not is_finished(pod)]
+    running = sorted(
+        (pod for pod in place.staying if not is_finished(pod)), key=lambda pod: not is_available(owner, pod, now)
+    )
     others = [pod for pod in place.pods if is_deleting(pod)]
     if replaced and place.runs and not running and not others:
         moves.make[place.node] = failures
@@ -86,7 +89,7 @@ def _tend(owner: Object, place: Place, hash_: str, moves: Moves, now: datetime) 
 
 
 def _surplus(owner: Object, running: list[Object], hash_: str, now: datetime) -> Iterable[Object]:
-    """Of two generations on a node, the oldest pod of each stays while the new one is not available."""
+    """Of two generations on a node, the best pod of each stays while the new one is not available."""
     if len(running) <= 1:
         return
     new = [pod for pod in running if has_hash(pod, hash_)]
@@ -142,11 +145,11 @@ def _plain(owner: Object, census: Census, hash_: str, bounds: Bounds, now: datet
         found = _generations(place, hash_)
         new, old = found if found is not None else (None, None)
         if (new is None) == (old is None):
-            unavailable += 1
+            unavailable += place.runs
         elif new is not None:
-            unavailable += not is_available(owner, new, now)
+            unavailable += place.runs and not is_available(owner, new, now)
         elif old is not None and not is_available(owner, old, now):
-            unavailable += 1
+            unavailable += place.runs
             moves.drop.append(old)
         elif old is not None:
             candidates.append(old)
