@@ -91,6 +91,7 @@ class Worker:
         self._eager_s = eager_s if spec.kind != "liveness" else 0.0
         self._anchor = now + jitter_s  # ticks are counted from here
         self._started_at = 0.0
+        self._counted_at = now  # when the newest look began whose failure counted
         self._held = False
         self._succeeded = False
         self._last: bool | None = None
@@ -107,7 +108,7 @@ class Worker:
             self.container_id = container_id
             self.verdict = INITIAL[spec.kind]
             self._held, self._succeeded, self._last, self._run = False, False, None, 0
-            self._started_at = started_at
+            self._started_at = self._counted_at = started_at
             if self._at_start:
                 delay_s = spec.initial_delay_s
                 self._anchor = started_at + (delay_s or (spec.period_s if spec.kind == "liveness" else 0.0))
@@ -143,12 +144,20 @@ class Worker:
             whole += 1
         return self._anchor + whole * self.spec.period_s
 
-    def counts(self, at: float) -> bool:
-        """Whether a failure of the look begun at `at` counts (and is worth an event): see eagerness above."""
+    def begin_look(self, at: float) -> bool:
+        """A look begins; whether a failure of it counts (and is worth an event): see eagerness above.
+
+        Every tick counts once, with the first look that begins at it or later: a busy node looks late, and a look
+        that hangs holds up the next.
+        """
         if not self.eager:
             return True
-        on_tick = abs(at - self._tick_from(at - self._eager_s / 2)) < self._eager_s / 2
-        return on_tick and at >= self._anchor + self.spec.period_s - self._eager_s / 2
+        slack_s = self._eager_s / 2  # timers may fire a little early
+        due = max(self._anchor + self.spec.period_s, self._tick_from(self._counted_at + slack_s))
+        if at < due - slack_s:
+            return False
+        self._counted_at = at
+        return True
 
     def take(self, outcome: Outcome, *, counts: bool = True) -> bool | None:
         """An outcome; returns the verdict when the streak is long enough to have one, None otherwise."""

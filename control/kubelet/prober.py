@@ -123,7 +123,7 @@ class PodProber:
     async def take_look(self, key: tuple[str, ProbeKind], seat: Seat) -> None:
         worker, container_id = seat.worker, seat.worker.container_id
         assert seat.around is not None
-        counts = worker.counts(self.loop.time())
+        counts = worker.begin_look(self.loop.time())
         async with self.limit:
             try:
                 outcome = await self.handlers.perform(worker.spec.handler, seat.around(), worker.spec.timeout_s)

@@ -84,15 +84,34 @@ def test_no_container_no_look() -> None:
 def test_eager_looks_only_succeed() -> None:
     probe = worker(eager_s=0.05, failure_threshold=1)
     assert probe.next_at(3.0) == 3.0
-    assert not probe.counts(3.0)
-    assert probe.take(BAD, counts=probe.counts(3.0)) is None
+    assert probe.take(BAD, counts=probe.begin_look(3.0)) is None
     assert probe.next_at(3.001) == pytest.approx(3.051)
     assert probe.next_at(8.0) == 8.5, "less often as the container grows old"
-    assert not probe.counts(8.5)
+    assert not probe.begin_look(8.5)
     assert probe.next_at(12.9) == 13.0, "ticks are kept"
-    assert probe.counts(13.0)
+    assert probe.begin_look(13.0)
     assert probe.take(GOOD) is True
     assert probe.next_at(13.1) == 23.0, "no hurry once it has succeeded"
+
+
+def test_a_late_look_counts_for_its_tick_and_only_once() -> None:
+    probe = worker(eager_s=0.05, period_s=1.0)
+    late = [3.5, 4.3, 4.4, 4.9, 5.99, 6.0, 6.02, 8.4, 8.9, 9.01]  # the container started at 3
+    assert [at for at in late if probe.begin_look(at)] == [4.3, 5.99, 8.4, 9.01]
+    probe.see("b", 20.0, started=True, terminating=False, now=20.0)
+    assert [at for at in (20.0, 20.5, 21.01) if probe.begin_look(at)] == [21.01]
+
+
+def test_looks_that_hang_fail_about_as_often_as_a_kubelet_s() -> None:
+    probe = worker("startup", eager_s=0.05, period_s=1.0, timeout_s=1.0, failure_threshold=3)
+    at, verdict = 3.0, None
+    while verdict is None:
+        at = probe.next_at(at) or at
+        counts = probe.begin_look(at)
+        at += 1.0  # the timeout
+        verdict = probe.take(BAD, counts=counts)
+    assert verdict is False
+    assert at <= 3.0 + 6.0
 
 
 @given(st.lists(st.sampled_from([GOOD, BAD, ERROR]), max_size=40), st.integers(1, 4), st.integers(1, 4))
