@@ -50,8 +50,10 @@ def die_with(parent: int) -> Callable[[], None]:
     return at_birth
 
 
-def start_error(error: OSError, program: str) -> StartError:
+def start_error(error: OSError | ValueError, program: str) -> StartError:
     """An exec failure in the words and exit codes of a container runtime."""
+    if isinstance(error, ValueError):
+        return StartError(128, f'exec: "{program}": {error}')
     if isinstance(error, FileNotFoundError):
         where = "no such file or directory" if "/" in program else "executable file not found in $PATH"
         return StartError(127, f'exec: "{program}": {where}')
@@ -90,10 +92,13 @@ class ProcessTable:
         """See `ProcessHost.start`. `pass_fds` stay open in the child under the same numbers."""
         if (known := self._children.get(spec.id)) is not None:
             return known.state
+        log = None
         try:
             log = LogFile(spec.log_path, spec.log_max_bytes, spec.log_files_max)
             popen = self._popen(spec.argv, {**spec.env, MARK: spec.id}, spec.cwd, pass_fds)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # ValueError: a null byte in a word
+            if log is not None:
+                log.close()
             raise start_error(error, spec.argv[0]) from error
         state = ProcessState(spec.id, popen.pid, time.time(), None, dict(spec.labels or {}), spec.log_path)
         child = _Child(state, popen, os.pidfd_open(popen.pid), log)
@@ -243,7 +248,7 @@ class ProcessTable:
         """See `ProcessHost.run`."""
         try:
             popen = self._popen(argv, env, cwd, (), joined=True)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             raise start_error(error, argv[0]) from error
         self._commands.add(popen.pid)
         assert popen.stdout is not None

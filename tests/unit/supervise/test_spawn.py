@@ -85,16 +85,19 @@ async def test_the_same_id_starts_once_and_forget_needs_an_end(tmp_path: Path) -
         ("no-such-program", 127, 'exec: "no-such-program": executable file not found in $PATH'),
         ("/no/such/program", 127, 'exec: "/no/such/program": no such file or directory'),
         ("/etc/passwd", 126, 'exec: "/etc/passwd": permission denied'),
+        ("a\0b", 128, 'exec: "a\0b": embedded null byte'),
     ],
 )
 async def test_what_cannot_start_says_why_in_a_runtimes_words(
     tmp_path: Path, program: str, code: int, text: str
 ) -> None:
     table = ProcessTable()
+    files = os.listdir("/proc/self/fd")
     with pytest.raises(StartError) as error:
         table.start(ProcessSpec("a", (program,), ENV, str(tmp_path), str(tmp_path / "a.log")))
     assert (error.value.code, error.value.message) == (code, text)
     assert table.processes() == []
+    assert os.listdir("/proc/self/fd") == files, "a container that cannot start is tried for ever"
 
 
 async def test_a_command_gives_its_code_and_bounded_output(tmp_path: Path) -> None:
