@@ -47,6 +47,7 @@ def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], p
     slices = slices_of(world, key)
     wanted = list(uses)
     _note_what_is_not_served(service, built)
+    _note_ports_that_need_a_privilege(service, config, built)
     policy = balance_of(service, "random", built)
     ingress_policy: Policy = chosen_balance(service) or "round-robin"
     for port in served_ports(service):
@@ -118,6 +119,17 @@ def _listeners(world: World, service: Object, port: Object, config: Config) -> l
         for (address, number), rank in places.items()
         if _is_loopback(address)
     ]
+
+
+def _note_ports_that_need_a_privilege(service: Object, config: Config, built: Built) -> None:
+    low = sorted({port["port"] for port in served_ports(service) if port["port"] < config.first_port})
+    if low and not is_headless(service):
+        text = (
+            f"port {', '.join(map(str, low))} cannot be opened at the cluster IP: this user may open ports from "
+            f"{config.first_port} on only. Use such a port, or run `sysctl net.ipv4.ip_unprivileged_port_start={low[0]}` "
+            "and `loopkube up` again; an Ingress reaches the pods all the same"
+        )
+        built.note(service, "PortNeedsPrivilege", text)
 
 
 def _note_what_is_not_served(service: Object, built: Built) -> None:

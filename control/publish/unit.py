@@ -86,6 +86,7 @@ class Config:
     ingress_tries_max: int = 1  # 3 with ingress_retry "ingress-nginx" (proxy-next-upstream-tries)
     default_chain_pem: str = ""  # for https requests whose host has no certificate
     default_key_pem: str = ""
+    first_port: int = 1  # the lowest that the workers' user may open (net.ipv4.ip_unprivileged_port_start)
     sync_delay_s: float = 0.0  # least time between two updates of Services (kube-proxy's minSyncPeriod: 1 s)
     ingress_sync_delay_s: float = 0.0  # the same for Ingresses (ingress-nginx's sync-rate-limit: 3.3 s)
 

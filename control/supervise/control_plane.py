@@ -23,6 +23,7 @@ from control.publish.build import KINDS as PUBLISHED_KINDS
 from control.publish.publisher import Publisher
 from control.publish.unit import Config
 from control.store.store import Store
+from control.supervise.ports import first_port
 from control.supervise.ready import ReadyPipe
 
 
@@ -84,6 +85,7 @@ class ControlPlane:
             node_port_addresses=() if settings.slot else (addresses.host,),
             default_chain_pem=(folders.pki / "ingress.crt").read_text(),
             default_key_pem=(folders.pki / "ingress.key").read_text(),
+            first_port=first_port(),
             sync_delay_s=delays.proxy_sync_s,
             ingress_sync_delay_s=delays.ingress_sync_s,
         )

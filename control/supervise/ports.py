@@ -15,6 +15,7 @@ from pathlib import Path
 from control.config.folders import Folders
 from control.config.settings import Settings, SettingsError
 
+CAP_NET_BIND_SERVICE = 10  # capabilities(7)
 BACKLOG = 4096  # net.core.somaxconn's default on current kernels; the kernel caps it by its own
 
 
@@ -74,6 +75,19 @@ def open_listeners(host: str, port: int, count: int, option: str) -> list[socket
             opened.close()
         raise SettingsError(_explain(error, host, port, option)) from error
     return sockets
+
+
+def first_port() -> int:
+    """The lowest port that this process may open: 1 with CAP_NET_BIND_SERVICE, else the kernel's setting."""
+    try:
+        with open("/proc/self/status") as file:
+            effective = next(int(line.split()[1], 16) for line in file if line.startswith("CapEff:"))
+        if effective >> CAP_NET_BIND_SERVICE & 1:
+            return 1
+        with open("/proc/sys/net/ipv4/ip_unprivileged_port_start") as file:
+            return max(int(file.read()), 1)
+    except (OSError, ValueError, StopIteration):
+        return 1  # not told: the attempt will tell
 
 
 def open_unix(path: Path) -> socket.socket:

@@ -91,6 +91,16 @@ def test_udp_is_not_served_and_said() -> None:
     assert [note.reason for note in found.notes] == ["UnsupportedProtocol"]
 
 
+def test_a_port_that_this_user_may_not_open_is_said() -> None:
+    low, high = {"port": 80, "name": "low"}, {"port": 8080, "name": "high"}
+    (note,) = built(service("web", low, high), config=Config(first_port=1024)).notes
+    assert note.reason == "PortNeedsPrivilege"
+    assert "port 80 cannot be opened" in note.message
+    assert "8080" not in note.message
+    assert built(service("web", low), config=Config(first_port=80)).notes == []
+    assert built(service("web", low, clusterIP="None"), config=Config(first_port=1024)).notes == []
+
+
 def test_fields_that_do_nothing_are_said() -> None:
     found = built(service("web", internalTrafficPolicy="Local", trafficDistribution="PreferClose"))
     (note,) = found.notes
