@@ -126,7 +126,7 @@ def _note_ports_that_need_a_privilege(service: Object, config: Config, built: Bu
     if low and not is_headless(service):
         text = (
             f"port {', '.join(map(str, low))} cannot be opened at the cluster IP: this user may open ports from "
-            f"{config.first_port} on only. Use such a port, or run `sysctl net.ipv4.ip_unprivileged_port_start={low[0]}` "
+            f"{config.first_port} on only. Use such a port, or `sysctl net.ipv4.ip_unprivileged_port_start={low[0]}` "
             "and `loopkube up` again; an Ingress reaches the pods all the same"
         )
         built.note(service, "PortNeedsPrivilege", text)
