@@ -83,7 +83,7 @@ def workload(namespace: str, version: str, replicas: int) -> list[dict[str, Any]
             "apiVersion": "v1",
             "kind": "Service",
             "metadata": meta,
-            "spec": {"selector": LABELS, "ports": [{"name": "http", "port": 80, "targetPort": "http"}]},
+            "spec": {"selector": LABELS, "ports": [{"name": "http", "port": PORT, "targetPort": "http"}]},
         },
         {
             "apiVersion": "networking.k8s.io/v1",
