@@ -43,7 +43,8 @@ class Folders:
 
 
 def folders_of(data_dir: str, namespace: str, name: str, uid: str) -> Folders:
-    return Folders(f"{data_dir}/pods/{uid}", f"{data_dir}/logs/pods/{namespace}_{name}_{uid}")
+    """A file's name has at most 255 bytes, a pod's up to 253; the uid alone tells pods apart."""
+    return Folders(f"{data_dir}/pods/{uid}", f"{data_dir}/logs/pods/{f'{namespace}_{name}'[:200]}_{uid}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -89,14 +89,19 @@ def shown(line: bytes, *, timestamps: bool) -> bytes:
 
 
 def tail_start(lines: Sequence[bytes], count: int) -> int:
-    """Where the last `count` whole lines begin: partial pieces count with the line that they belong to."""
-    wanted = 0
+    """Where the last `count` lines begin: pieces count with the line that they belong to, the last ones even if that
+    has not ended."""
+    seen = 0
     for place in range(len(lines) - 1, -1, -1):
-        if lines[place].split(b" ", 3)[2:3] != [b"P"]:
-            wanted += 1
-            if wanted > count:
+        if place == len(lines) - 1 or not is_piece(lines[place]):
+            seen += 1
+            if seen > count:
                 return place + 1
     return 0 if count else len(lines)
+
+
+def is_piece(line: bytes) -> bool:
+    return line.split(b" ", 3)[2:3] == [b"P"]
 
 
 def select(lines: Iterable[bytes], options: Options) -> Iterator[bytes]:

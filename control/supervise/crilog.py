@@ -45,9 +45,9 @@ class Lines:
         return b"".join(out)
 
     def end(self, now: float) -> bytes:
-        """What was left without a line end, when the stream is over."""
+        """What was left without a line end, when the stream is over: a partial line, so that readers add none."""
         rest, self._rest = self._rest, b""
-        return stamp(now) + b" " + self._stream + b" F " + rest + b"\n" if rest else b""
+        return stamp(now) + b" " + self._stream + b" P " + rest + b"\n" if rest else b""
 
 
 class LogFile:

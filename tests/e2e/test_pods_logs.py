@@ -88,9 +88,19 @@ def test_previous(pods: Pods) -> None:
     assert 'previous terminated container "main" in pod "ten" not found' in refused
 
 
+def test_a_name_as_long_as_names_may_be(pods: Pods) -> None:
+    name = f"{'long-' * 50}pod"
+    document = pod(name, sh("echo $HOSTNAME; exec sleep 600"))
+    del document["metadata"]["labels"]
+    pods.apply(document)
+    pods.until_ready(name)
+    assert pods.logs(name) == name[:63].rstrip("-") + "\n"
+    pods.delete(name)
+
+
 def test_what_has_no_end(pods: Pods) -> None:
     pods.until_phase("unended", "Succeeded")
-    assert pods.logs("unended").rstrip("\n") == "no newline"
+    assert pods.logs("unended") == "no newline"
     pods.until_phase("long", "Succeeded")
     assert pods.logs("long").splitlines() == ["y" * 50_000, "after"]
 

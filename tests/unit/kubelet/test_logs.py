@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from control.kubelet.launch import Folders
-from control.kubelet.logs import BadOption, Options, Splitter, parse_options, select
+from control.kubelet.logs import BadOption, Options, Splitter, parse_options, select, tail_start
 from control.kubelet.record import PodRecord, Waiting
 from control.kubelet.server import LogServer
 from tests.fakes.pods import end, pod, record_of, run
@@ -38,6 +38,7 @@ def test_what_kubectl_shows() -> None:
     assert shown(tail=2) == b"two and a half\nthree\n", "pieces count with their line"
     assert shown(tail=0) == b""
     assert shown(tail=9) == shown()
+    assert tail_start([b"t stdout F a", b"t stdout P b", b"t stdout P c"], 1) == 1, "a line without an end is one"
     assert shown(since=datetime(2026, 1, 1, 11, 59, 45, tzinfo=UTC)) == b"three\n"
     assert shown(tail=1, timestamps=True) == b"2026-01-01T11:59:59.999999999Z three\n"
 

@@ -42,7 +42,7 @@ async def test_an_exit_comes_after_all_output_with_code_and_labels(tmp_path: Pat
     assert state.exit is not None
     assert (state.exit.code, state.exit.signal, state.labels) == (7, 0, {"k": "v"})
     lines = [line.split(b" ", 3)[1:] for line in (tmp_path / "a.log").read_bytes().splitlines()]
-    assert sorted(lines) == [[b"stderr", b"F", b"two"], [b"stdout", b"F", b"one"], [b"stdout", b"F", b"three"]]
+    assert sorted(lines) == [[b"stderr", b"F", b"two"], [b"stdout", b"F", b"one"], [b"stdout", b"P", b"three"]]
 
 
 async def test_a_signal_reaches_the_whole_group_and_its_number_is_the_exit_code(tmp_path: Path) -> None:
