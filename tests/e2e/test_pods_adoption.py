@@ -220,6 +220,41 @@ def strip(found: Document) -> Document:
     return {"status": found["status"], "version": found["metadata"]["resourceVersion"]}
 
 
+def test_in_the_middle_of_many_starts(pods: Pods, diary: Path) -> None:
+    """Starts whose answers were lost are found again: every pod has exactly one process, the first."""
+    names = [f"many-{number}" for number in range(20)]
+    pods.apply(*[pod(name, sh(f"echo $HOSTNAME >> {diary}; {FOREVER}")) for name in names])
+    until("the first", lambda: lines(diary))
+    kill_node(pods.cluster)
+    pods.until_ready(*names)
+    assert sorted(lines(diary)) == sorted(names)
+    assert {pods.container(name)["restartCount"] for name in names} == {0}
+    assert len({pods.get(name)["status"]["podIP"] for name in names}) == 20
+    pods.delete(*names, grace=0)
+
+
+def test_what_happens_while_the_api_is_away(pods: Pods, diary: Path) -> None:
+    """kill -9 of control: the node acts on, and tells when somebody listens again."""
+    go = f"until test -e {diary}.go; do sleep 0.02; done"
+    pods.apply(
+        pod("ends", sh(f"{go}; exit 6"), restartPolicy="Never"),
+        pod("repeats", sh(f"if test -e again; then {FOREVER}; fi; touch again; {go}; exit 7")),
+    )
+    pods.until_ready("ends", "repeats")
+    pid = pods.cluster.pid("control")
+    os.kill(pid, signal.SIGSTOP)
+    try:
+        Path(f"{diary}.go").touch()
+        until("the restart", lambda: not processes_with(f"{diary}.go; do"), 20)
+    finally:
+        os.kill(pid, signal.SIGKILL)
+    pods.until_phase("ends", "Failed", 60)
+    assert pods.container("ends")["state"]["terminated"]["exitCode"] == 6
+    said = pods.until_restarts("repeats", 1)
+    assert said["lastState"]["terminated"]["exitCode"] == 7
+    pods.until_ready("repeats")
+
+
 def test_after_down_and_up(make_cluster: Callable[..., Cluster], diary: Path) -> None:
     """A reboot: finished pods stay finished, the others start anew with one more restart."""
     cluster = make_cluster()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.e2e.conftest import Cluster, processes_of, until
-from tests.e2e.pods import Document, Pods, config_map, namespace, pod, sh
+from tests.e2e.pods import Document, Pods, config_map, namespace, pod, processes_with, sh
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(180)]
 FOREVER = "exec sleep 600"
@@ -213,6 +213,20 @@ def test_fifty_pods_at_once_and_their_end(cluster: Cluster) -> None:
         assert crowd.all() == []
     until("no process to stay", lambda: set(processes_of(cluster.folder)) <= before)
     assert not [path.name for path in (cluster.folder / "logs" / "pods").iterdir() if path.name.startswith("crowd_")]
+
+
+def test_a_name_that_is_deleted_and_made_again_in_a_hurry(pods: Pods, tmp_path: Path) -> None:
+    """Whatever was under way when it was deleted: one pod is left, with one process."""
+    mark = f"sleep 3{tmp_path.stat().st_ino}"
+    for _ in range(8):
+        pods.apply(pod("hurried", sh(f"trap '' TERM; {mark}"), terminationGracePeriodSeconds=60))
+        pods.kubectl("delete", "pod", "hurried", "--force", "--grace-period=0", "--wait=false")
+    pods.apply(pod("hurried", sh(f"echo last; exec {mark}")))
+    pods.until_ready("hurried")
+    until("one process", lambda: len(processes_with(mark)) == 1)
+    assert pods.logs("hurried") == "last\n"
+    pods.delete("hurried")
+    until("none", lambda: not processes_with(mark))
 
 
 def is_ready(found: Document) -> bool:
