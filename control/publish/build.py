@@ -21,6 +21,8 @@ from dataplane.snapshot.model import Certificate, Listener, Resource, ResourceKe
 
 __all__ = ["Built", "Config", "Note", "Unit", "affected", "build", "build_unit", "units", "uses_of_service"]
 
+LAST = ("9999-12-31T23:59:59Z", "", 0)  # an Ingress's certificate for all hosts comes before ours
+
 KINDS: tuple[Kind, ...] = (SERVICE, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, SECRET, NODE)
 """What must be mirrored."""
 
@@ -74,7 +76,8 @@ def _frame(config: Config) -> Built:
         name = "ingress-https"
         built.add(Listener(name, config.ingress_address, config.https_port, "ingress", table=TABLE, tls=True))
     if config.default_chain_pem:
-        built.add(Certificate("default", ("",), config.default_chain_pem, config.default_key_pem))
+        pems = config.default_chain_pem, config.default_key_pem
+        built.add(Certificate("default", ("",), *pems, LAST))
     return built
 
 

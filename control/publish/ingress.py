@@ -127,6 +127,7 @@ def _backend(world: World, ingress: Object, backend: Object, built: Built) -> st
 
 def _add_certificates(world: World, ingress: Object, built: Built) -> None:
     key = key_of(ingress)
+    created = meta(ingress).get("creationTimestamp") or ""
     ruled = [rule["host"] for rule in spec_of(ingress).get("rules") or () if rule.get("host")]
     for index, tls in enumerate(spec_of(ingress).get("tls") or ()):
         name = tls.get("secretName")
@@ -142,7 +143,8 @@ def _add_certificates(world: World, ingress: Object, built: Built) -> None:
             built.note(ingress, "BadSecret", f"secret {key.namespace}/{name}: {error}: no TLS with it")
             continue
         hosts = tuple(dict.fromkeys(host.lower() for host in tls.get("hosts") or ruled)) or ("",)
-        built.add(Certificate(f"{key}#{index}", hosts, *pair))
+        order = (created, str(key), index)
+        built.add(Certificate(f"{key}#{index}", hosts, *pair, order))
 
 
 def _note_foreign_annotations(ingress: Object, built: Built) -> None:

@@ -41,11 +41,11 @@ class Certificates:
         return f"Certificates({len(self._by_host)} hosts)"
 
     def update(self, certificates: Iterable[Certificate]) -> None:
-        """Bring this set into force; of two for one host the first by name wins."""
+        """Bring this set into force; of two for one host the first by order and name wins."""
         made: dict[tuple[str, str], ssl.SSLContext | None] = {}
         by_host: dict[str, ssl.SSLContext] = {}
         entry = _context()
-        for certificate in sorted(certificates, key=lambda item: item.name):
+        for certificate in sorted(certificates, key=lambda item: (item.order, item.name)):
             key = (certificate.chain_pem, certificate.key_pem)
             if key not in made:
                 made[key] = self._made[key] if key in self._made else _loaded(certificate)

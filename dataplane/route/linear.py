@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dataplane.route.host import normal, patterns
-from dataplane.route.path import matches, prefix_key
+from dataplane.route.path import age, matches, prefix_key
 from dataplane.snapshot.model import Route
 
 
@@ -20,14 +20,14 @@ def find(routes: Sequence[Route], host: bytes, path: bytes) -> Route | None:
         if of_host:
             hits = [route for route in of_host if not route.is_default and matches(route, path)]
             defaults = [route for route in of_host if route.is_default]
-            found = min(hits, key=rank, default=None) or min(defaults, key=lambda route: route.order, default=None)
+            found = min(hits, key=rank, default=None) or min(defaults, key=age, default=None)
             if found is not None:
                 return found
             break  # only the most specific host that has rules is asked
     anywhere = [route for route in routes if route.is_default and not route.host]
-    return min(anywhere, key=lambda route: route.order, default=None)
+    return min(anywhere, key=age, default=None)
 
 
-def rank(route: Route) -> tuple[bool, int, tuple[str, str, int]]:
+def rank(route: Route) -> tuple[bool, int, tuple[tuple[str, str, int], str]]:
     """Among matching rules the smallest wins: Exact first, then the longest, then the oldest."""
-    return route.path_type != "Exact", -len(prefix_key(route.path.encode())), route.order
+    return route.path_type != "Exact", -len(prefix_key(route.path.encode())), age(route)

@@ -7,7 +7,7 @@
 
 Exact comes before Prefix, among Prefix rules the longest wins. (The website's "longest first, then Exact" differs in
 one case only: rule Prefix `/foo/` beside rule Exact `/foo` on `/foo`; Exact wins here.) Of two rules that say the
-same, the one of the oldest Ingress wins (`Route.order`).
+same, the one of the oldest Ingress wins (`Route.order`; its name decides among equals, never who came first here).
 
 A path is the bytes of the request's target before `?`, as they came: percent-encoded octets are not decoded and dot
 segments not resolved, because the endpoint gets the same bytes and would have to agree on the result; what one of the
@@ -39,6 +39,11 @@ def matches(route: Route, path: bytes) -> bool:
     return path.split(b"/")[: len(wanted)] == wanted
 
 
+def age(route: Route) -> tuple[tuple[str, str, int], str]:
+    """Of rules that say the same the smallest wins."""
+    return route.order, route.name
+
+
 def prefix_key(rule: bytes) -> bytes:
     """A Prefix rule without its trailing slash; `/`, and the empty path of ImplementationSpecific, become b""."""
     return rule.rstrip(b"/")
@@ -53,7 +58,7 @@ class Paths(Generic[T]):
         self._exact: dict[bytes, T] = {}
         self._prefix: dict[bytes, T] = {}
         self.default: T | None = None
-        for route, value in sorted(rules, key=lambda rule: rule[0].order, reverse=True):  # the smallest order stays
+        for route, value in sorted(rules, key=lambda rule: age(rule[0]), reverse=True):  # the oldest stays
             if route.is_default:
                 self.default = value
             elif route.path_type == "Exact":

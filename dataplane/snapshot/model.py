@@ -101,12 +101,16 @@ class Endpoint:
 
 @dataclass(frozen=True, slots=True)
 class Certificate:
-    """A certificate chain and key in PEM for `hosts` (exact or wildcard); hosts ("",) is the default certificate."""
+    """A certificate chain and key in PEM for `hosts` (exact or wildcard); hosts ("",) is the default certificate.
+
+    Of two for one host the smallest `order` wins (oldest Ingress first), then the name.
+    """
 
     name: str
     hosts: tuple[str, ...]
     chain_pem: str
     key_pem: str
+    order: tuple[str, str, int] = ("", "", 0)  # as a route's
 
 
 Resource = Listener | Route | Backend | Endpoint | Certificate

@@ -261,21 +261,36 @@ def test_a_certificate_is_exchanged_while_connections_live(cluster: Cluster, at:
     until("the certificate", lambda: at.common_name("swap.test") == "swap.test")
     living = https(at, "swap.test", old[0])
     cluster.apply(secret("swap", *new))
-
-    def serves_the_new_one() -> bool:
-        try:
-            https(at, "swap.test", new[0]).close()
-        except ssl.SSLCertVerificationError:
-            return False
-        return True
-
-    until("the new certificate", serves_the_new_one)
+    until("the new certificate", lambda: serves(at, "swap.test", new[0]))
     living.request("GET", "/", headers={"Host": "swap.test"})
     assert living.getresponse().status == 200
     living.close()
     with pytest.raises(ssl.SSLCertVerificationError):
         https(at, "swap.test", old[0])
     delete(cluster, "ingress", "swap")
+
+
+def test_a_newer_ingress_takes_nobodys_certificate_away(cluster: Cluster, at: Ingress) -> None:
+    old, new = pair("mine.test"), pair("mine.test")
+    cluster.apply(secret("old", *old), secret("new", *new))
+    cluster.apply(tls_ingress("older", ["mine.test"], "old"))
+    born = cluster.get("ingress", "older")["metadata"]["creationTimestamp"]
+    until("another second", lambda: time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()) > born)
+    cluster.apply(tls_ingress("newer", ["mine.test"], "new"))
+    cluster.apply(tls_ingress("probe", ["probe.test"], "old"))
+    until("what came last", lambda: at.common_name("probe.test") == "mine.test")
+    https(at, "mine.test", old[0]).close()
+    delete(cluster, "ingress", "older", "probe")
+    until("the newer one's", lambda: serves(at, "mine.test", new[0]))
+    delete(cluster, "ingress", "newer")
+
+
+def serves(at: Ingress, host: str, trusted: bytes) -> bool:
+    try:
+        https(at, host, trusted).close()
+    except ssl.SSLCertVerificationError:
+        return False
+    return True
 
 
 def test_secrets_missing_and_broken(cluster: Cluster, at: Ingress) -> None:

@@ -130,7 +130,18 @@ async def test_a_broken_certificate_is_left_out_and_said(bench: Bench, caplog: p
     assert bench.certificates.choose("x.com") is None
 
 
-def test_of_two_for_one_host_the_first_by_name_wins() -> None:
+async def test_of_two_for_one_host_the_oldest_wins(bench: Bench) -> None:
+    old = Certificate("z", ("a.com", ""), *pem("old.com"), ("2026-01-01T00:00:00Z", "z", 0))
+    new = Certificate("a", ("a.com", ""), *pem("new.com"), ("2026-02-01T00:00:00Z", "a", 0))
+    for given in ([old, new], [new, old]):
+        bench.certificates.update(given)
+        assert (await bench.handshake("a.com"))[0] == "old.com"
+        assert (await bench.handshake(None))[0] == "old.com"
+    bench.certificates.update([new])
+    assert (await bench.handshake("a.com"))[0] == "new.com"
+
+
+def test_of_two_of_one_age_the_first_by_name_wins() -> None:
     certificates = Certificates()
     one, two = certificate("1", "a.com"), Certificate("2", ("a.com", "b.com"), *pem("b.com"))
     certificates.update([two, one])

@@ -140,6 +140,7 @@ def test_tls_secrets_are_certificates(pairs: list[tuple[str, str]]) -> None:
     assert [(each.name, each.hosts) for each in made] == [("a/i#0", ("h.example", "*.w")), ("a/i#1", ("h",))]
     assert (made[0].chain_pem, made[0].key_pem) == (chain, key)
     assert found.notes == []
+    assert [each.order for each in made] == [("2026-01-01T00:00:00Z", "a/i", index) for index in (0, 1)]
     catch_all = ingress("i", defaultBackend=backend("web"), tls=[{"secretName": "s"}])
     found = built(CLASS, WEB, catch_all, secret("s", tls_crt=chain, tls_key=key))
     assert [each.hosts for each in found.resources.values() if isinstance(each, Certificate)] == [("",)]

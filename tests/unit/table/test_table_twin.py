@@ -94,3 +94,14 @@ def test_routes_are_those_of_the_state() -> None:
     table.apply(Update(1, True, tuple(routes)))
     assert all(isinstance(item, Route) for item in table.routes)
     assert list(table.routes) == routes
+
+
+def test_of_two_equal_rules_the_name_decides_and_not_the_arrival() -> None:
+    one, other = rule("r0", "a.com", "/a", "app"), rule("r1", "a.com", "/a", "app")
+    for first, second in ((one, other), (other, one)):
+        table = Table(random.Random(1).random)
+        table.apply(Update(0, True, (first,)))
+        table.apply(Update(1, False, (second,)))
+        found = table.resolve("web", b"a.com", b"/a")
+        assert found is not None
+        assert found.route == "r0"
