@@ -57,6 +57,8 @@ class Shape(LoadTestShape):  # type: ignore[misc]
     def tick(self) -> tuple[int, float] | None:
         options = self.runner.environment.parsed_options
         now = self.get_run_time()
+        if options.run_time and now >= options.run_time:  # locust itself does not look at -t when there is a shape
+            return None
         if options.shape == "stairs":
             step = int(now // STEP_S)
             return ((step + 1) * STEP_USERS, float(STEP_USERS)) if step < STEPS else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import socket
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -34,11 +35,13 @@ class NotUp(click.ClickException):
     """The cluster has no supervisor that answers."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(f"cluster {name!r} is not up: start it with `loopkube up{_name_option(name)}`")
+        super().__init__(f"cluster {name!r} is not up: start it with `loopkube up{options_of(name)}`")
 
 
-def _name_option(name: str) -> str:
-    return "" if name == "default" else f" --name {name}"
+def options_of(name: str, data_dir: str | None = None) -> str:
+    """The options that say which cluster is meant, to be put into advice; empty for the usual one."""
+    said = "" if name == "default" else f" --name {name}"
+    return f"{said} --data-dir {shlex.quote(data_dir)}" if data_dir else said
 
 
 def ask(folders: Folders, name: str, op: str) -> Any:

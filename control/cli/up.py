@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from control.cli.connection import folders_of, which_cluster
+from control.cli.connection import folders_of, options_of, which_cluster
 from control.config.folders import Folders
 from control.config.settings import SLOTS, Settings, SettingsError, check, choose_network, loopback
 
@@ -117,7 +117,7 @@ def _run_here(settings: Settings, folders: Folders, manifests: tuple[str, ...]) 
 def _greet(settings: Settings, folders: Folders, manifests: tuple[str, ...], ports: dict[str, int]) -> None:
     for manifest in manifests:
         _apply(folders, manifest)
-    _next_steps(settings, ports)
+    _next_steps(settings, folders, ports)
 
 
 def prepare(settings: Settings, folders: Folders) -> None:
@@ -210,8 +210,9 @@ def _apply(folders: Folders, manifest: str) -> None:
         click.echo(f"    {outcome}")
 
 
-def _next_steps(settings: Settings, ports: dict[str, int]) -> None:
-    option = "" if settings.name == "default" else f" --name {settings.name}"
+def _next_steps(settings: Settings, folders: Folders, ports: dict[str, int]) -> None:
+    usual = Folders.of(settings.name).data
+    option = options_of(settings.name, None if folders.data == usual else str(folders.data))
     host = settings.addresses.host
     click.echo(f"""
 Kubernetes API   https://{host}:{ports["api"]}
