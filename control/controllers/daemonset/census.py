@@ -1,7 +1,7 @@
 """The nodes of a cluster as one DaemonSet sees them: should a pod be here, which pods are, and what that adds up to.
 
-The status counts nodes, not pods: of several pods on a node the oldest speaks for it (in a surge that is the old one,
-so a node counts as updated when the old pod has gone).
+The status counts nodes, not pods: a node is ready or available if any pod on it is, as the API says; it is updated when
+no old pod stays, so that in a surge the end is not announced while a new pod is not available yet.
 """
 
 from __future__ import annotations
@@ -94,15 +94,15 @@ def surges(owner: Object) -> bool:
 def counted(owner: Object, census: Census, hash_: str, now: datetime) -> Object:
     """The status."""
     before = status_of(owner)
-    speakers = [place.pods[0] for place in census.places if place.runs and place.pods]
-    available = sum(is_ready(pod) and is_available(owner, pod, now) for pod in speakers)
+    served = [place for place in census.places if place.runs and place.pods]
+    available = sum(any(is_available(owner, pod, now) for pod in place.pods) for place in served)
     status: Object = {
-        "currentNumberScheduled": len(speakers),
+        "currentNumberScheduled": len(served),
         "numberMisscheduled": sum(bool(place.pods) for place in census.places if not place.runs),
         "desiredNumberScheduled": census.desired,
-        "numberReady": sum(map(is_ready, speakers)),
+        "numberReady": sum(any(map(is_ready, place.pods)) for place in served),
         "observedGeneration": meta(owner).get("generation") or 0,
-        "updatedNumberScheduled": sum(has_hash(pod, hash_) for pod in speakers),
+        "updatedNumberScheduled": sum(_is_updated(place, hash_) for place in served),
         "numberAvailable": available,
         "numberUnavailable": census.desired - available,
         "collisionCount": before.get("collisionCount"),
@@ -110,6 +110,10 @@ def counted(owner: Object, census: Census, hash_: str, now: datetime) -> Object:
     }
     always = ("currentNumberScheduled", "numberMisscheduled", "desiredNumberScheduled", "numberReady")
     return {field: value for field, value in status.items() if value or field in always}
+
+
+def _is_updated(place: Place, hash_: str) -> bool:
+    return bool(place.staying) and all(has_hash(pod, hash_) for pod in place.staying)
 
 
 def next_available(owner: Object, pods: Sequence[Object], now: datetime) -> datetime | None:
