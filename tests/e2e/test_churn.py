@@ -213,7 +213,8 @@ def test_profiles_have_the_delays_that_they_name(
     cluster.apply(*documents, ingress("far", ("far.test", "Prefix", "/", backend("far"))))
     for flavour, delay_s in (("", service_s), ("@ingress", ingress_s)):
         periods = [period(cluster, documents[1], f"default/far:80{flavour}") for _ in range(2)]
-        assert delay_s - 0.1 <= max(periods) <= delay_s + 1.0, (flavour, periods)
+        # each news is noticed a little late on a busy machine, so the time between two is only about the period
+        assert delay_s * 0.8 <= max(periods) <= delay_s + 1.5, (flavour, periods)
 
 
 def period(cluster: Cluster, slice_: dict[str, Any], name: str) -> float:
