@@ -121,9 +121,15 @@ def judge(value: Object, resource: Typed, options: WriteOptions, problems: list[
     return result.obj
 
 
+SAME_SHAPE = {("policy/v1beta1", "Eviction"): "policy/v1"}
+"""Versions that are gone but for one kind: kubectl before 1.22 evicts in this one (pkg/registry/core/pod/storage)."""
+
+
 def identify(value: Object, kind: Kind) -> None:
     """Fills in apiVersion and kind; raises 400 if they say something else than the path."""
     version, name = value.get("apiVersion"), value.get("kind")
+    if (version, name) in SAME_SHAPE:
+        value["apiVersion"] = version = SAME_SHAPE[str(version), str(name)]
     if not version:
         value["apiVersion"] = version = kind.api_version
     if not name:

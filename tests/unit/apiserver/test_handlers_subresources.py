@@ -83,6 +83,13 @@ async def test_an_eviction_without_a_budget_deletes_gracefully() -> None:
         assert condition["reason"] == "EvictionByEvictionAPI"
 
 
+async def test_an_eviction_in_the_version_of_old_clients() -> None:
+    async with cluster() as api:
+        await _running_pod(api)
+        assert (await api.post(f"{PODS}/p/eviction", {**EVICTION, "apiVersion": "policy/v1beta1"})).status == 201
+        assert (await api.post(f"{PODS}/p/eviction", {**EVICTION, "apiVersion": "policy/v2"})).status == 400
+
+
 async def test_an_eviction_takes_from_the_budget() -> None:
     async with cluster() as api:
         await _running_pod(api)
