@@ -19,7 +19,10 @@ from control.api.validation.pod import validate_template
 
 PARALLELISM_INDEXED_MAX = 100_000
 CRON_JOB_NAME_MAX = 52  # a Job's name is the CronJob's plus eleven characters
-_COUNTS = ("parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished")
+_COUNTS = (
+    "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished",
+    "backoffLimitPerIndex", "maxFailedIndexes",
+)  # fmt: skip
 _FOREVER = 'valid values: "OnFailure", "Never"'
 _IMMUTABLE = ("podFailurePolicy", "backoffLimitPerIndex", "managedBy", "successPolicy", "completionMode", "selector")
 _PLACEMENT = ("nodeSelector", "tolerations", "affinity", "schedulingGates")
@@ -33,12 +36,23 @@ def validate_job(job: Object) -> list[FieldError]:
         found.append(faults.required("spec.selector"))
     else:
         found += validate_label_selector(selector, "spec.selector")
-    found += _job_spec(spec, "spec")
+    found += _job_spec(spec, "spec") + _last_hostname(job)
     labels = labels_of(spec.get("template") or {})
     if selector and not found and not selector_of(selector)(labels):
         why = "`selector` does not match template `labels`"
         found.append(faults.invalid("spec.template.metadata.labels", dict(labels), why))
     return found
+
+
+def _last_hostname(job: Object) -> list[FieldError]:
+    """The pods of an Indexed Job have hostnames of their own, of which the last is the longest."""
+    spec, name = spec_of(job), name_of(job)
+    completions = spec.get("completions")
+    if spec.get("completionMode") != "Indexed" or not isinstance(completions, int) or completions < 1:
+        return []
+    problems = names.dns_label(f"{name}-{completions - 1}")
+    prefix = "will not able to create pod with invalid DNS label: "
+    return [faults.invalid("metadata.name", name, f"{prefix}{name}-{completions - 1}")] if problems else []
 
 
 def _job_spec(spec: Mapping[str, Any], path: str) -> list[FieldError]:
@@ -59,9 +73,11 @@ def _job_spec(spec: Mapping[str, Any], path: str) -> list[FieldError]:
     if "managedBy" in spec:
         name = spec["managedBy"]
         found += faults.each_invalid(f"{path}.managedBy", name, names.prefixed_name(name))
+    found += _failed_indexes(spec, path)
     found += _failure_policy(spec.get("podFailurePolicy"), spec, f"{path}.podFailurePolicy")
+    found += _success_policy(spec.get("successPolicy"), spec, f"{path}.successPolicy")
     replacement = spec.get("podReplacementPolicy")
-    policies = ("Failed", "TerminatingOrFailed")
+    policies = ("Failed", "TerminatingOrFailed") if spec.get("podFailurePolicy") is None else ("Failed",)
     found += faults.one_of(f"{path}.podReplacementPolicy", replacement, policies, optional=True)
     template = spec.get("template") or {}
     found += validate_template(template, f"{path}.template")
@@ -87,7 +103,12 @@ def _failure_policy(policy: Object | None, spec: Mapping[str, Any], path: str) -
             found.append(faults.invalid(at, "", "specifying both OnExitCodes and OnPodConditions is not supported"))
         elif not codes and not conditions:
             found.append(faults.invalid(at, "", "specifying one of OnExitCodes and OnPodConditions is required"))
+        if rule.get("action") == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
+            found.append(faults.invalid(f"{at}.action", "FailIndex", "requires the backoffLimitPerIndex to be set"))
         if codes:
+            if codes.get("operator") == "In" and 0 in (codes.get("values") or ()):
+                place = f"{at}.onExitCodes.values[{codes['values'].index(0)}]"
+                found.append(faults.invalid(place, 0, "must not be 0 for the In operator"))
             found += faults.one_of(f"{at}.onExitCodes.operator", codes.get("operator"), ("In", "NotIn"))
             name = codes.get("containerName")
             if name is not None and name not in known:
@@ -96,6 +117,72 @@ def _failure_policy(policy: Object | None, spec: Mapping[str, Any], path: str) -
             if not codes.get("values"):
                 found.append(faults.invalid(f"{at}.onExitCodes.values", [], "at least one value is required"))
     return found
+
+
+def _failed_indexes(spec: Mapping[str, Any], path: str) -> list[FieldError]:
+    most, completions = spec.get("maxFailedIndexes"), spec.get("completions")
+    if most is None:
+        return []
+    found: list[FieldError] = []
+    if spec.get("backoffLimitPerIndex") is None:
+        found.append(faults.required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
+    if completions is not None and most > completions:
+        found.append(faults.invalid(f"{path}.maxFailedIndexes", most, "must be less than or equal to completions"))
+    return found
+
+
+def _success_policy(policy: Object | None, spec: Mapping[str, Any], path: str) -> list[FieldError]:
+    if policy is None:
+        return []
+    found: list[FieldError] = []
+    if spec.get("completionMode") != "Indexed":
+        found.append(faults.invalid(path, policy, "requires indexed completion mode"))
+    rules = policy.get("rules") or ()
+    if not rules:
+        why = "at least one rules must be specified when the successPolicy is specified"
+        found.append(faults.required(f"{path}.rules", why))
+    for index, rule in enumerate(rules):
+        found += _success_rule(rule, spec.get("completions"), f"{path}.rules[{index}]")
+    return found
+
+
+def _success_rule(rule: Object, completions: int | None, path: str) -> list[FieldError]:
+    text, count = rule.get("succeededIndexes"), rule.get("succeededCount")
+    if text is None and count is None:
+        return [faults.required(path, "at least one of succeededCount or succeededIndexes must be specified")]
+    found = faults.nonnegative(f"{path}.succeededCount", count)
+    total = _indexes(text, completions) if text is not None else None
+    if isinstance(total, str):
+        why = f"error parsing succeededIndexes: {total}"
+        found.append(faults.invalid(f"{path}.succeededIndexes", text, why))
+    if count is not None and completions is not None and count > completions:
+        why = f"must be less than or equal to {completions} (the number of specified completions)"
+        found.append(faults.invalid(f"{path}.succeededCount", count, why))
+    elif count is not None and isinstance(total, int) and count > total:
+        why = f"must be less than or equal to {total} (the number of indexes in the specified succeededIndexes field)"
+        found.append(faults.invalid(f"{path}.succeededCount", count, why))
+    return found
+
+
+def _indexes(text: str, completions: int | None) -> int | str:
+    """How many indexes a text such as `1,3-5` names, or what is wrong with it."""
+    total, previous = 0, -1
+    for part in text.split(",") if text else ():
+        ends = part.split("-")
+        if len(ends) > 2:
+            return f'the fragment "{part}" violates the requirement that an index interval can have at most two parts'
+        for end in ends:
+            if not end.isdecimal():
+                return f'cannot convert string to integer for index: "{end}"'
+            if completions is not None and int(end) >= completions:
+                return f'too large index: "{end}"'
+        first, last = int(ends[0]), int(ends[-1])
+        if first <= previous:
+            return f"non-increasing order, previous: {previous}, current: {first}"
+        if last < first or (len(ends) == 2 and last == first):
+            return f"non-increasing order, previous: {first}, current: {last}"
+        total, previous = total + last - first + 1, last
+    return total
 
 
 def validate_job_update(new: Object, old: Object) -> list[FieldError]:
