@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from control.api.objects import Key
+from control.controllers.cronjob.controller import CronJobController
+from control.controllers.daemonset.controller import DaemonSetController
+from control.controllers.job.controller import JobController
+from control.controllers.statefulset.controller import StatefulSetController
+from control.mirror.world import World
 from tests.e2e.conftest import Cluster, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -90,6 +97,31 @@ def reasons(cluster: Cluster, kind: str, name: str) -> dict[str, str]:
     """The true conditions of an object, with their reasons."""
     conditions = cluster.get(kind, name)["status"].get("conditions", ())
     return {one["type"]: one.get("reason", "") for one in conditions if one["status"] == "True"}
+
+
+def test_at_rest_the_controllers_ask_for_nothing(cluster: Cluster, name: str) -> None:
+    """On objects as the server keeps them, which drops some empty fields and adds others."""
+    labelled = {"matchLabels": {"app": f"{name}-d"}}
+    daemons = daemon_set(name, selector=labelled, template=server(f"{name}-d"))
+    indexed = {"completionMode": "Indexed", "completions": 2, "parallelism": 2, "backoffLimitPerIndex": 1}
+    cluster.apply(stateful_set(name, replicas=1), daemons, job(name, "exit 0", **indexed))
+    rolled_out(cluster, f"statefulset/{name}")
+    rolled_out(cluster, f"daemonset/{name}")
+    cluster.kubectl("wait", "--for=condition=Complete", f"job/{name}", "--timeout=60s")
+    cluster.apply({
+        "apiVersion": "batch/v1", "kind": "CronJob", "metadata": {"name": name},
+        "spec": {"schedule": "0 0 1 1 *", "jobTemplate": {"spec": {"template": worker("exit 0")}}},
+    })  # fmt: skip
+
+    def writes() -> list[str]:
+        world = World.of(cluster.get("pods,nodes,controllerrevisions,statefulsets,daemonsets,jobs,cronjobs")["items"])
+        found = []
+        for controller in (StatefulSetController(), DaemonSetController(), JobController(), CronJobController()):
+            outcome = controller.reconcile(world, Key("default", name), datetime.now(UTC))
+            found += [f"{controller.name}: {action}" for action in outcome.actions]
+        return found
+
+    until("rest", lambda: not writes())
 
 
 # --- StatefulSets -------------------------------------------------------------------------------------------------
