@@ -15,12 +15,21 @@ T = TypeVar("T")
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+ROUNDS_MAX = 200_000
+"""Turns of the loop in one test, some hundred times what the longest needs: a loop that never comes to rest must end
+as a failure, for time that jumps lets no deadline fire."""
+
+
 class _Jumping(selectors.SelectSelector):
     def __init__(self) -> None:
         super().__init__()
         self.now = 0.0
+        self.rounds = 0
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+        self.rounds += 1
+        if self.rounds > ROUNDS_MAX:
+            raise RuntimeError(f"no rest after {ROUNDS_MAX} turns of the loop, {self.now:.0f} s of its time")
         found = super().select(0)
         if found:
             return found
@@ -50,6 +59,7 @@ def run_virtually(main: Coroutine[Any, Any, T]) -> T:
         asyncio.set_event_loop(loop)
         return loop.run_until_complete(main)
     finally:
+        loop.jumping.rounds = 0  # the end has turns of its own
         tasks = asyncio.all_tasks(loop)
         for task in tasks:
             task.cancel()
