@@ -246,6 +246,31 @@ def test_a_daemon_set_settles_whatever_happens(names: list[str], rolling: Object
 
 
 @LAW
+@given(st.sampled_from((0, 1)), st.integers(0, 2**32))
+def test_a_node_never_has_two_pods_of_a_template(surge: int, seed: int) -> None:
+    """Sharper: pods die all the time, and four of five decisions are made on an old world."""
+    rng = Random(seed)
+    rolling = {"maxUnavailable": 1 - surge, "maxSurge": surge}
+    cluster = new_cluster(daemon_set(updateStrategy=strategy_of(rolling)), nodes=2)
+    simulation = simulated(cluster, rng)
+
+    def one_each() -> None:
+        places = Counter(target_of(pod) for pod in cluster.all(POD) if is_counted(pod))
+        assert not places or max(places.values()) == 1
+
+    simulation.on_step = one_each
+    simulation.staleness = lambda: rng.choice((0, *(rng.randint(1, 40) for _ in range(4))))
+    for _ in range(15):
+        simulation.run(rng.randint(0, 8))
+        if cluster.all(POD):
+            victim = rng.choice(cluster.all(POD))
+            cluster.delete(POD, victim, grace_s=rng.choice((0, 30)))
+    faultless(simulation)
+    simulation.settle()
+    assert len(cluster.all(POD)) == 2
+
+
+@LAW
 @given(st.integers(1, 5), rollings, st.integers(0, 2**32))
 def test_a_daemon_sets_rollout_keeps_its_bounds(nodes: int, rolling: Object, seed: int) -> None:
     cluster = new_cluster(daemon_set(updateStrategy=strategy_of(rolling)), nodes)

@@ -4,7 +4,8 @@ A wake first keeps the books (which of its Jobs run, when the last one succeeded
 the history limits; when there is nothing of that to do it looks whether a run is due (`due`) and makes its Job. The
 Job's name is the CronJob's with the scheduled time in minutes since 1970, so however often a run is decided, it is one
 Job. The update of the books is the fence: who missed that a run was made, or that the CronJob was suspended, makes
-none.
+none. lastScheduleTime is written behind the run and, should that not have happened, read off the Job before it can be
+cleared away; so no time has two.
 
 A Job that has the CronJob as its controller and was not made by it (`kubectl create job --from`) is not among the
 active ones; an event says so. A run that is not made, since the one before still runs or the deadline has passed,
@@ -80,10 +81,14 @@ def end_of(job: Object) -> str:
     return next((type_ for type_ in ("Complete", "Failed") if is_condition_true(job, type_)), "")
 
 
-def _is_ours(cron_job: Object, job: Object) -> bool:
-    """Whether this controller made the Job: it has the name of its time."""
+def _scheduled_at(cron_job: Object, job: Object) -> datetime | None:
+    """The time for which this controller made the Job, whose name says so; None for other Jobs."""
     at = time_of(annotations_of(job).get(TIMESTAMP))
-    return at is not None and name_of(job) == job_name(cron_job, at)
+    return at if at is not None and name_of(job) == job_name(cron_job, at) else None
+
+
+def _is_ours(cron_job: Object, job: Object) -> bool:
+    return _scheduled_at(cron_job, job) is not None
 
 
 def _books(cron_job: Object, jobs: Sequence[Object]) -> tuple[Object, list[Action]]:
@@ -112,6 +117,10 @@ def _books(cron_job: Object, jobs: Sequence[Object]) -> tuple[Object, list[Actio
         del status["active"]
     if succeeded is not None:
         status["lastSuccessfulTime"] = format_time(succeeded)
+    runs = [at for job in jobs if (at := _scheduled_at(cron_job, job)) is not None]
+    last = time_of(status.get("lastScheduleTime"))
+    if runs and (last is None or max(runs) > last):
+        status["lastScheduleTime"] = format_time(max(runs))
     return status, told
 
 
