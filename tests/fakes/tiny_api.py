@@ -135,6 +135,9 @@ class Cluster:
 
     def _perform_patch(self, action: Patch) -> None:
         current = self._seen(action.kind, action.namespace, action.name, action.uid)
+        version = (action.patch.get("metadata") or {}).get("resourceVersion")
+        if version and version != meta(current)["resourceVersion"]:
+            raise Stopped(f"{action.name} has been modified")
         strategic = action.patch_type == "application/strategic-merge-patch+json"
         self._replace(action.kind, merged(current, action.patch, strategic))
 

@@ -4,9 +4,10 @@ Every wake takes the first step that is due, behind a fence (see `control.contro
 write the revision book (`control.controllers.revisions`); make and delete pods (`moves`); forget old revisions.
 
 A pod's name is a hash of set, node, template and a slot, and a node has a few slots a template: the first that nobody
-is seen to hold is taken, after the server has said that there is nobody in the others either. So on however old a world
-a decision is made, there are never two pods of one template on a node, and the successor of a pod that is still there
-or was deleted just now has another name.
+is seen to hold is taken, after the server has said that the others are as they were seen: empty, or held by the same
+pod (a patch that changes nothing asks for its UID), which is finished or on its way out. So on however old a world a
+decision is made, there are never two pods of one template on a node, and the successor of a pod that is still there has
+another name. In the same way a pod that goes in favour of another goes only if that other is still as it was seen.
 """
 
 from __future__ import annotations
@@ -26,11 +27,12 @@ from control.api.objects import (
     meta,
     name_of,
     namespace_of,
+    resource_version_of,
     spec_of,
     status_of,
     uid_of,
 )
-from control.controllers.action import SETTLED, Absent, Action, Create, Emit, Outcome
+from control.controllers.action import SETTLED, Absent, Action, Create, Emit, Outcome, Patch
 from control.controllers.adoption import claim, orphans_wake
 from control.controllers.controller import Wakes
 from control.controllers.daemonset import moves
@@ -100,25 +102,37 @@ def _deeds(world: World, owner: Object, due: Moves, hash_: str) -> list[Action]:
     deeds: list[Action] = [Emit(owner, "Warning" if kind == "Warning" else "Normal", *rest) for kind, *rest in due.said]
     for pod in due.drop[:BURST]:
         deeds += [pod_deletion(pod), Emit(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name_of(pod)}")]
+    questions: list[Action] = [_as_seen(pod, {"resourceVersion": resource_version_of(pod)}) for pod in due.relied]
     for node, failures in list(due.make.items())[:BURST]:
-        deeds += _creation(world, owner, node, failures, hash_)
-    return deeds
+        names = [generated(f"{name_of(owner)}-", code(uid_of(owner), node, hash_, str(slot))) for slot in range(SLOTS)]
+        free = [name for name in names if world.get(POD, namespace_of(owner), name) is None]
+        if free:  # else pods with all these names are on their way out
+            questions += _questions(world, owner, [name for name in names if name != free[0]])
+            deeds += _creation(owner, node, free[0], failures, hash_)
+    return [*questions, *deeds]
 
 
-def _creation(world: World, owner: Object, node: str, failures: int, hash_: str) -> Iterable[Action]:
-    """The pod for a node, after the server has said that the slots that look empty are."""
-    names = [generated(f"{name_of(owner)}-", code(uid_of(owner), node, hash_, str(slot))) for slot in range(SLOTS)]
-    free = [name for name in names if world.get(POD, namespace_of(owner), name) is None]
-    if not free:
-        return  # pods with all these names are on their way out
-    for name in free[1:]:
-        yield Absent(POD, namespace_of(owner), name, "")
+def _questions(world: World, owner: Object, names: Iterable[str]) -> Iterable[Action]:
+    """What stops everything behind it unless the pods of these names are as they were seen."""
+    for name in names:
+        held = world.get(POD, namespace_of(owner), name)
+        if held is None:
+            yield Absent(POD, namespace_of(owner), name, "")
+        else:
+            yield _as_seen(held, {})
 
+
+def _as_seen(pod: Object, precondition: Object) -> Patch:
+    """A patch that changes nothing: it fails if the pod is another one, or not of this version."""
+    return Patch(POD, namespace_of(pod), name_of(pod), uid_of(pod), {"metadata": precondition})
+
+
+def _creation(owner: Object, node: str, name: str, failures: int, hash_: str) -> Iterable[Action]:
     def refused(message: str) -> tuple[Action, ...]:
         return (Emit(owner, "Warning", "FailedCreate", f"Error creating: {message}"),)
 
-    yield Create(POD, _pod(owner, node, free[0], failures, hash_), refused)
-    yield Emit(owner, "Normal", "SuccessfulCreate", f"Created pod: {free[0]}")
+    yield Create(POD, _pod(owner, node, name, failures, hash_), refused)
+    yield Emit(owner, "Normal", "SuccessfulCreate", f"Created pod: {name}")
 
 
 def _pod(owner: Object, node: str, name: str, failures: int, hash_: str) -> Object:

@@ -33,10 +33,14 @@ FORGOTTEN = 2 * BACK_OFF_MAX
 
 @dataclass(slots=True)
 class Moves:
-    """`make`: nodes and how often in a row their pods had failed; `drop` in order; `said`: (type, reason, text)."""
+    """`make`: nodes and how often in a row their pods had failed; `drop` in order; `said`: (type, reason, text).
+
+    `relied`: pods that must be as they were seen, for they stay when another on their node goes.
+    """
 
     make: dict[str, int] = field(default_factory=dict)
     drop: list[Object] = field(default_factory=list)
+    relied: list[Object] = field(default_factory=list)
     said: list[tuple[str, str, str]] = field(default_factory=list)
     wake_at: datetime | None = None
 
@@ -83,9 +87,12 @@ def _tend(owner: Object, place: Place, hash_: str, moves: Moves, now: datetime) 
     if surges(owner):
         if not running and place.runs and others and not replaced:
             moves.make[place.node] = 0
-        moves.drop += _surplus(owner, running, hash_, now)
+        surplus = list(_surplus(owner, running, hash_, now))
     else:
-        moves.drop += running[1:]
+        surplus = running[1:]
+    if surplus:
+        moves.drop += surplus
+        moves.relied += [pod for pod in running if pod not in surplus]
 
 
 def _surplus(owner: Object, running: list[Object], hash_: str, now: datetime) -> Iterable[Object]:
@@ -172,6 +179,7 @@ def _surging(owner: Object, census: Census, hash_: str, bounds: Bounds, now: dat
         if new is not None:
             if is_available(owner, new, now):
                 moves.drop.append(old)
+                moves.relied.append(new)
             else:
                 surging += 1
         elif is_available(owner, old, now):
