@@ -19,6 +19,7 @@ from control.api.objects import (
     meta,
     name_of,
     namespace_of,
+    resource_version_of,
     status_of,
     uid_of,
 )
@@ -43,8 +44,9 @@ def pod_from(kind: Kind, owner: Object, template: Mapping[str, Any], name: str, 
     return {"apiVersion": "v1", "kind": "Pod", "metadata": own, "spec": copy_of(template.get("spec") or {})}
 
 
-def pod_deletion(pod: Object) -> Delete:
-    return Delete(POD, namespace_of(pod), name_of(pod), uid_of(pod))
+def pod_deletion(pod: Object, *, as_seen: bool = False) -> Delete:
+    """`as_seen`: only while it is of the version that was seen, for what was decided on its readiness."""
+    return Delete(POD, namespace_of(pod), name_of(pod), uid_of(pod), resource_version_of(pod) if as_seen else "")
 
 
 def is_leaving(world: World, owner: Object) -> bool:

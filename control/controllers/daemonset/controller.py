@@ -101,7 +101,10 @@ class DaemonSetController:
 def _deeds(world: World, owner: Object, due: Moves, hash_: str) -> list[Action]:
     deeds: list[Action] = [Emit(owner, "Warning" if kind == "Warning" else "Normal", *rest) for kind, *rest in due.said]
     for pod in due.drop[:BURST]:
-        deeds += [pod_deletion(pod), Emit(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name_of(pod)}")]
+        deeds += [
+            pod_deletion(pod, as_seen=due.as_seen),
+            Emit(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name_of(pod)}"),
+        ]
     questions: list[Action] = [_as_seen(pod, {"resourceVersion": resource_version_of(pod)}) for pod in due.relied]
     for node, failures in list(due.make.items())[:BURST]:
         names = [generated(f"{name_of(owner)}-", code(uid_of(owner), node, hash_, str(slot))) for slot in range(SLOTS)]

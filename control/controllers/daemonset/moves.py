@@ -43,6 +43,7 @@ class Moves:
     relied: list[Object] = field(default_factory=list)
     said: list[tuple[str, str, str]] = field(default_factory=list)
     wake_at: datetime | None = None
+    as_seen: bool = False  # whether what goes does so for being (not) available now
 
     def __bool__(self) -> bool:
         return bool(self.make or self.drop)
@@ -143,7 +144,7 @@ def _generations(place: Place, hash_: str) -> tuple[Object | None, Object | None
 
 
 def _plain(owner: Object, census: Census, hash_: str, bounds: Bounds, now: datetime) -> Moves:
-    moves = Moves()
+    moves = Moves(as_seen=True)
     unavailable = 0
     candidates: list[Object] = []
     for place in census.places:

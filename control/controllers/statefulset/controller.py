@@ -90,7 +90,7 @@ def _deeds(owner: Object, lineup: Lineup, current: Object, update: Object, now: 
             deeds.append(patch)
     moves = order.next_moves(owner, lineup, name_of(update), now)
     for pod in moves.drop:
-        deeds += [pod_deletion(pod), _said(owner, "SuccessfulDelete", "delete", name_of(pod))]
+        deeds += [pod_deletion(pod, as_seen=moves.as_seen), _said(owner, "SuccessfulDelete", "delete", name_of(pod))]
     for ordinal in moves.make:
         pod = made(owner, ordinal, order.revision_to_make(owner, ordinal, current, update))
         deeds += [_creation(owner, pod), _said(owner, "SuccessfulCreate", "create", name_of(pod))]

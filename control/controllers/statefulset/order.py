@@ -48,10 +48,11 @@ class Lineup:
 
 @dataclass(frozen=True, slots=True)
 class Moves:
-    """What to do: ordinals to make pods for, and pods to delete."""
+    """What to do: ordinals to make pods for, and pods to delete; `as_seen`: since they are (not) available now."""
 
     make: tuple[int, ...] = ()
     drop: tuple[Object, ...] = ()
+    as_seen: bool = False
 
 
 IsAvailable = Callable[[Object | None], bool]
@@ -72,7 +73,8 @@ def next_moves(owner: Object, lineup: Lineup, update_revision: str, now: datetim
     strategy = spec_of(owner).get("updateStrategy") or {}
     if strategy.get("type") == "OnDelete":
         return Moves()
-    return Moves(drop=_outdated(owner, strategy.get("rollingUpdate") or {}, lineup, update_revision, available))
+    rolling = strategy.get("rollingUpdate") or {}
+    return Moves(drop=_outdated(owner, rolling, lineup, update_revision, available), as_seen=True)
 
 
 def is_running(pod: Object) -> bool:
