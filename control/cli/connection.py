@@ -34,14 +34,14 @@ def folders_of(name: str, data_dir: str | None) -> Folders:
 class NotUp(click.ClickException):
     """The cluster has no supervisor that answers."""
 
-    def __init__(self, name: str) -> None:
-        super().__init__(f"cluster {name!r} is not up: start it with `loopkube up{options_of(name)}`")
+    def __init__(self, name: str, folders: Folders) -> None:
+        super().__init__(f"cluster {name!r} is not up: start it with `loopkube up{options_of(name, folders)}`")
 
 
-def options_of(name: str, data_dir: str | None = None) -> str:
+def options_of(name: str, folders: Folders) -> str:
     """The options that say which cluster is meant, to be put into advice; empty for the usual one."""
     said = "" if name == "default" else f" --name {name}"
-    return f"{said} --data-dir {shlex.quote(data_dir)}" if data_dir else said
+    return said if folders == Folders.of(name) else f"{said} --data-dir {shlex.quote(str(folders.data))}"
 
 
 def ask(folders: Folders, name: str, op: str) -> Any:
@@ -54,5 +54,5 @@ def ask(folders: Folders, name: str, op: str) -> Any:
             with connection.makefile("rb") as lines:
                 answer = json.loads(lines.readline())
     except (OSError, ValueError) as error:
-        raise NotUp(name) from error
+        raise NotUp(name, folders) from error
     return answer.get("result")

