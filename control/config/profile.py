@@ -18,8 +18,7 @@ class Delays:
     """Seconds each. The comment says where the realistic value comes from."""
 
     process_exit_detection_s: float = 0.0  # the kubelet's PLEG relist period
-    status_write_s: float = 0.0  # kubelet status manager: written at once on change
-    endpoint_batch_s: float = 0.0  # kube-controller-manager --endpointslice-updates-batch-period, default 0
+    status_write_s: float = 0.0  # kubelet's status manager writes at once on change, here and there
     proxy_sync_s: float = 0.0  # kube-proxy iptables.minSyncPeriod
     ingress_sync_s: float = 0.0  # ingress-nginx --sync-rate-limit 0.3/s: one sync in 3.3 s
 

@@ -4,15 +4,14 @@ does."""
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from pathlib import Path
-
-import yaml
 
 from control.config.folders import Folders
 from control.config.settings import Settings, SettingsError
-from control.kubelet.agent import Agent
-from control.kubelet.images.table import ImageTable, ImageTableError, parse_rows
-from control.kubelet.knobs import FAST, REALISTIC
+from control.kubelet.agent import Agent, load_image_file
+from control.kubelet.images.table import ImageTable, ImageTableError
+from control.kubelet.knobs import FAST, REALISTIC, Knobs
 from control.kubelet.network.loopback import Loopback
 from control.kubelet.nodes import NodeIdentity
 from control.kubelet.process import ProcessHost
@@ -21,13 +20,18 @@ from control.supervise.ready import ReadyPipe
 
 
 def images_of(file: str) -> ImageTable:
-    """The shipped table with the user's rows of `--images FILE` before it; raises SettingsError."""
-    if not file:
-        return ImageTable()
+    """The shipped table, with the user's rows of `--images FILE` before it; raises SettingsError."""
     try:
-        return ImageTable().with_rows(parse_rows(yaml.safe_load(Path(file).read_text()), file))
-    except (OSError, yaml.YAMLError, ImageTableError) as error:
-        raise SettingsError(f"--images {file}: {' '.join(str(error).split())}") from error
+        return load_image_file(Path(file)) if file else ImageTable()
+    except (OSError, ImageTableError) as error:
+        raise SettingsError(f"--images: {' '.join(str(error).split())}") from error
+
+
+def knobs_of(settings: Settings) -> Knobs:
+    """The kubelet's knobs of the profile, with the delays that the profile names."""
+    knobs = REALISTIC if settings.profile == "realistic" else FAST
+    delays = settings.delays
+    return replace(knobs, pleg_delay_s=delays.process_exit_detection_s, status_delay_s=delays.status_write_s)
 
 
 class NodePlane:
@@ -50,7 +54,7 @@ class NodePlane:
             run_socket=folders.node_socket,
             network=Loopback([(node.name, node.pod_cidr) for node in identities]),
             images=images_of(settings.images_file),
-            knobs=REALISTIC if settings.profile == "realistic" else FAST,
+            knobs=knobs_of(settings),
         )
 
     async def start(self) -> None:
