@@ -30,5 +30,5 @@ def test_image_rows_of_a_file_come_before_the_shipped_ones(tmp_path: Path) -> No
 def test_a_bad_image_file_is_named(tmp_path: Path, text: str) -> None:
     file = tmp_path / "images.yaml"
     file.write_text(text)
-    with pytest.raises(SettingsError, match="--images: .*images.yaml"):
+    with pytest.raises(SettingsError, match=r"--images: .*images\.yaml"):
         images_of(str(file))
