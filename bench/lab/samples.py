@@ -13,7 +13,6 @@ from typing import Literal
 
 Regime = Literal["new", "reused"]
 Outcome = Literal["ok", "refused", "reset", "timeout", "5xx", "bad"]
-LOSSES: tuple[Outcome, ...] = ("refused", "reset", "timeout", "5xx", "bad")
 
 _POD = re.compile(rb'"pod":"([^"]*)"')
 _VERSION = re.compile(rb'"version":"([^"]*)"')

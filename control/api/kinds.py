@@ -106,9 +106,6 @@ KINDS: tuple[Kind, ...] = (
 BY_API_KIND: dict[tuple[str, str], Kind] = {(kind.api_version, kind.kind): kind for kind in KINDS}
 """By (apiVersion, kind), as an object names itself or an owner reference names an owner."""
 
-BY_RESOURCE: dict[tuple[str, str, str], Kind] = {(kind.group, kind.version, kind.plural): kind for kind in KINDS}
-"""By (group, version, plural), as a path names them."""
-
 
 def kind_of(obj: dict[str, object]) -> Kind | None:
     """The kind that an object names by its apiVersion and kind; None when loopkube does not serve it."""

@@ -12,7 +12,7 @@ of its errors; texts are cached, since clients repeat theirs with every list and
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -310,7 +310,3 @@ def _unescaped(value: str) -> str:
     if escaped:
         raise ValueError("invalid field selector: invalid escape sequence: \\")
     return "".join(result)
-
-
-Predicate = Callable[[Mapping[str, str]], bool]
-"""What a Selector is to whoever only filters."""

@@ -121,19 +121,9 @@ def unauthorized() -> StatusError:
     return StatusError(401, "Unauthorized", "Unauthorized")
 
 
-def method_not_supported(kind: Kind, verb: str) -> StatusError:
-    message = f"{verb} is not supported on resources of kind {kind.resource!r}".replace("'", '"')
-    return StatusError(405, "MethodNotAllowed", message, _details(kind, ""))
-
-
 def expired(message: str) -> StatusError:
     """410 Gone: the revision asked for has been compacted, or a continue token is too old."""
     return StatusError(410, "Expired", message)
-
-
-def too_many_requests(message: str, retry_after_s: int = 0) -> StatusError:
-    details: Object | None = {"retryAfterSeconds": retry_after_s} if retry_after_s else None
-    return StatusError(429, "TooManyRequests", message, details)
 
 
 def internal_error(message: str) -> StatusError:

@@ -25,7 +25,6 @@ from control.api.scheme import Strategy
 
 NAMESPACE_FINALIZER = "kubernetes"
 Prepare = Callable[[Object], None]
-PrepareUpdate = Callable[[Object, Object], None]
 
 LEGACY_JOB_LABELS = {"controller-uid": "batch.kubernetes.io/controller-uid", "job-name": "batch.kubernetes.io/job-name"}
 

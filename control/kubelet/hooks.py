@@ -18,7 +18,6 @@ from control.kubelet.probe_grpc import grpc_check
 from control.kubelet.probe_http import http_get, tcp_connect
 from control.kubelet.process import ProcessHost, StartError
 
-HOOK_AGENT = "kube-lifecycle/1.37"
 OUTPUT_MAX = 10_240  # kubelet's maxProbeMessageLength
 
 

@@ -33,6 +33,7 @@ def describe(
         "name": settings.name,
         "version": VERSION,
         "network": settings.network,
+        "networkReason": settings.network_reason,
         "profile": settings.profile,
         "apiServer": f"https://{host}:{ports['api']}",
         "kubeconfig": str(folders.kubeconfig),

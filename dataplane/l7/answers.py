@@ -9,8 +9,6 @@ from dataplane.l7.events import Request
 
 ALLOWED: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
-BAD_GATEWAY: Final = 502
-
 
 def answer(status: int, text: str, request: Request | None, date: bytes, *, closing: bool) -> bytes:
     """The whole answer; `request` None: it could not be parsed. 405 and OPTIONS say which methods there are."""

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from control.apiserver.apply.fields import SELF, FieldSet, element_text, key_element, value_element
+from control.apiserver.apply.fields import SELF, FieldSet, key_element, value_element
 from control.apiserver.apply.shape import ANYTHING, Parts, Shape
 
 _MISSING = object()
@@ -66,11 +66,6 @@ def index_of(items: list[Any], shape: Shape) -> dict[str, list[Any]]:
             raise ElementError(f"element {place}: {error}") from None
         index.setdefault(element, []).append(item)
     return index
-
-
-def show_duplicates(index: dict[str, list[Any]]) -> list[str]:
-    """An error for every element that occurs more than once."""
-    return [f"duplicate entries for key {element_text(element)}" for element in index if len(index[element]) > 1]
 
 
 def fields_of(value: dict[str, Any], shape: Shape) -> FieldSet:
