@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from control.controllers.naming import ALPHABET, NAME_MAX, code, digest, fresh_names, generated, template_hash
 
-PARTS = st.text(st.characters(exclude_characters="\0"), max_size=5)
+PARTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=5)
 
 
 @settings(max_examples=50)
