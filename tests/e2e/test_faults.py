@@ -127,7 +127,7 @@ def test_node_may_die_and_adopts_its_pods(echo: Cluster) -> None:
         found = count(end().samples)
     assert found.answered > found.lost * 10  # the killed pod's own requests are lost, and only those
     pod = next(iter(before))
-    assert "listens on" in echo.kubectl("logs", pod).stdout
+    until("its log", lambda: "listens on" in echo.kubectl("logs", pod).stdout)  # the restarted one may say it just now
 
 
 def containers_or_none(cluster: Cluster) -> dict[str, tuple[Any, ...]]:

@@ -125,11 +125,10 @@ def test_every_kind_is_listed_and_described(kubectl: Kubectl, app: str, kind: st
 
 def test_describe_shows_events(kubectl: Kubectl, app: str) -> None:
     pod = kubectl("get", "pods", "-l", f"app={app}", "-o", "jsonpath={.items[0].metadata.name}")
-    text = kubectl("describe", "pod", pod)
-    for reason in ("Scheduled", "Pulled", "Created", "Started"):
-        assert reason in text
-    assert "Scaled up replica set" in kubectl("describe", "deployment", app)
-    assert "Started" in kubectl("get", "events")
+    for reason in ("Scheduled", "Pulled", "Created", "Started"):  # events are written behind the deeds
+        until(reason, lambda reason=reason: reason in kubectl("describe", "pod", pod))  # type: ignore[misc]
+    until("the scaling", lambda: "Scaled up replica set" in kubectl("describe", "deployment", app))
+    until("the start", lambda: "Started" in kubectl("get", "events"))
 
 
 def test_create_apply_diff_replace_patch(kubectl: Kubectl) -> None:

@@ -129,7 +129,8 @@ def test_a_changed_image_of_a_running_pod_restarts_only_its_container(cluster: C
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["status"]["podIP"] == before["status"]["podIP"]
     assert after["status"]["containerStatuses"][0]["image"].endswith("echo:v2")
-    assert "definition changed, will be restarted" in cluster.kubectl("describe", "pod", "single").stdout
+    words = "definition changed, will be restarted"
+    until("the event", lambda: words in cluster.kubectl("describe", "pod", "single").stdout)
     cluster.kubectl("delete", "pod", "single", "--grace-period=1")
 
 
