@@ -39,7 +39,7 @@ class Figure:
 
 
 def show(title: str, figures: list[Figure], json_file: str | None = None) -> None:
-    """Prints the figures as a table and writes them as JSON where asked."""
+    """Prints the figures as a table and writes them as JSON where asked; exit code 1 when a goal is not met."""
     print(f"\n{title}")
     for figure in figures:
         sign = "≥" if figure.more_is_better else "≤"
@@ -49,6 +49,8 @@ def show(title: str, figures: list[Figure], json_file: str | None = None) -> Non
     if json_file:
         rows = [{"name": f.name, "value": f.value, "unit": f.unit, "goal": f.goal, "met": f.met} for f in figures]
         Path(json_file).write_text(json.dumps({"title": title, "figures": rows}, indent=1))
+    if any(figure.met is False for figure in figures):
+        raise SystemExit(1)
 
 
 class Cluster:
