@@ -90,6 +90,8 @@ POD_DISRUPTION_BUDGET = Kind("policy", "v1", "PodDisruptionBudget", "poddisrupti
 PRIORITY_CLASS = Kind(
     "scheduling.k8s.io", "v1", "PriorityClass", "priorityclasses", namespaced=False, short_names=("pc",)
 )
+RESOURCE_QUOTA = Kind("", "v1", "ResourceQuota", "resourcequotas", short_names=("quota",))
+LIMIT_RANGE = Kind("", "v1", "LimitRange", "limitranges", short_names=("limits",))
 CUSTOM_RESOURCE_DEFINITION = Kind(
     "apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", namespaced=False,
     short_names=("crd", "crds"), categories=("api-extensions",),
@@ -99,7 +101,8 @@ CUSTOM_RESOURCE_DEFINITION = Kind(
 KINDS: tuple[Kind, ...] = (
     NAMESPACE, NODE, POD, SERVICE, ENDPOINTS, CONFIG_MAP, SECRET, SERVICE_ACCOUNT, EVENT, REPLICATION_CONTROLLER,
     EVENTS_EVENT, ENDPOINT_SLICE, REPLICA_SET, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB,
-    INGRESS, INGRESS_CLASS, LEASE, POD_DISRUPTION_BUDGET, PRIORITY_CLASS, CUSTOM_RESOURCE_DEFINITION,
+    INGRESS, INGRESS_CLASS, LEASE, POD_DISRUPTION_BUDGET, PRIORITY_CLASS, RESOURCE_QUOTA, LIMIT_RANGE,
+    CUSTOM_RESOURCE_DEFINITION,
 )  # fmt: skip
 """Every kind that is stored. Events are one stored resource seen through two groups: EVENTS_EVENT views EVENT."""
 

@@ -26,7 +26,7 @@ _PACKAGES = {
 _WITH_STATUS = frozenset({
     kinds.NAMESPACE, kinds.NODE, kinds.POD, kinds.SERVICE, kinds.REPLICATION_CONTROLLER, kinds.REPLICA_SET,
     kinds.DEPLOYMENT, kinds.STATEFUL_SET, kinds.DAEMON_SET, kinds.JOB, kinds.CRON_JOB, kinds.INGRESS,
-    kinds.POD_DISRUPTION_BUDGET,
+    kinds.POD_DISRUPTION_BUDGET, kinds.RESOURCE_QUOTA,
 })  # fmt: skip
 _WITH_SCALE = frozenset({kinds.REPLICATION_CONTROLLER, kinds.REPLICA_SET, kinds.DEPLOYMENT, kinds.STATEFUL_SET})
 _SUBRESOURCES: dict[Kind, tuple[str, ...]] = {

@@ -222,5 +222,7 @@ STRATEGIES: dict[Kind, Strategy] = {
         allows_unconditional_update=False,
     ),
     kinds.PRIORITY_CLASS: Strategy(_born, _keep_generation, _nothing_either),
+    kinds.RESOURCE_QUOTA: with_status((), dict),
+    kinds.LIMIT_RANGE: plain(),
     kinds.CUSTOM_RESOURCE_DEFINITION: plain(),
 }
