@@ -1,4 +1,4 @@
-"""The admin endpoint of a worker: five GETs over HTTP/1.0, on a unix socket and, if asked, on a port of 127.0.0.1.
+"""The admin endpoint of a worker: six GETs over HTTP/1.0, on a unix socket and, if asked, on a port of 127.0.0.1.
 
 It is not aiohttp's because of what that costs where it matters: 17 MB and 190 ms for each worker, against goals of
 150 MB for all of loopkube and of a worker that is ready in 200 ms. What is needed of HTTP here is small enough to be
@@ -8,6 +8,7 @@ seen at one glance: a request head of at most `HEAD_MAX` bytes, GET or HEAD, one
     /healthz    200 while the event loop turns
     /readyz     200 once a full state is in force, 503 before
     /table      the state as JSON                       /    the same as a page
+    /updates    the newest updates in force as JSON lines, with the times of each step of their way
     /flows      the newest flow records as JSON lines; with `follow=1` the coming ones too, until the client goes.
                 `sample=N` takes every N-th; `outcome=`, `backend=`, `listener=`, `endpoint=` and `status=` filter
 
@@ -34,6 +35,7 @@ from dataplane.metrics import names
 from dataplane.metrics.exposition import CONTENT_TYPE, exposition
 from dataplane.metrics.flows import Flow, FlowRing
 from dataplane.metrics.registry import Registry
+from dataplane.metrics.updates import UpdateLog
 from dataplane.overview import Overview, page
 
 log = logging.getLogger(__name__)
@@ -54,6 +56,7 @@ class Sources:
 
     registry: Registry
     ring: FlowRing
+    updates: UpdateLog
     is_ready: Callable[[], bool]
     view: Callable[[], Overview]
 
@@ -176,10 +179,13 @@ class Connection(asyncio.Protocol):
             self._answer(200, orjson.dumps(sources.view()) + b"\n", "application/json", is_head=is_head)
         elif path == "/":
             self._answer(200, page(sources.view()), "text/html; charset=utf-8", is_head=is_head)
+        elif path == "/updates":
+            lines = b"".join(orjson.dumps(update._asdict()) + b"\n" for update in sources.updates)
+            self._answer(200, lines, "application/x-ndjson", is_head=is_head)
         elif path == "/flows":
             self._flows(query, is_head=is_head)
         else:
-            self._answer(404, "/metrics /healthz /readyz /table /flows\n", is_head=is_head)
+            self._answer(404, "/metrics /healthz /readyz /table /updates /flows\n", is_head=is_head)
 
     def _flows(self, query: dict[str, list[str]], *, is_head: bool) -> None:
         try:

@@ -18,6 +18,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import cast
 
@@ -25,8 +26,9 @@ import orjson
 
 from dataplane.metrics import names
 from dataplane.metrics.registry import Registry
+from dataplane.metrics.updates import ENDPOINTS_NAMED, AppliedUpdate, UpdateLog
 from dataplane.snapshot.codec import ContractError, Decoder, decode_json, encode
-from dataplane.snapshot.model import Ack, Message, Nack, Update
+from dataplane.snapshot.model import Ack, Endpoint, Message, Nack, Update
 from dataplane.table import TableError
 
 log = logging.getLogger(__name__)
@@ -41,12 +43,10 @@ Apply = Callable[[Update], None]
 class Feed(asyncio.Protocol):
     """The connection to the publisher, made again whenever it is lost."""
 
-    def __init__(
-        self, path: Path, apply: Apply, registry: Registry, clock: Callable[[], float], retry_s: float = RETRY_MIN_S
-    ) -> None:
+    def __init__(self, path: Path, apply: Applier, registry: Registry, retry_s: float = RETRY_MIN_S) -> None:
         self._path = path
         self._retry_min_s = retry_s
-        self._apply = Applier(apply, registry, clock)
+        self._apply = apply
         self._connected = registry.value(names.FEED_CONNECTED)
         self._connects = registry.value(names.FEED_CONNECTS)
         self._decoder = Decoder()
@@ -104,6 +104,7 @@ class Feed(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         assert self._transport is not None
+        received_at = self._apply.clock()
         try:
             messages = self._decoder.feed(data)
         except ContractError as error:
@@ -113,7 +114,7 @@ class Feed(asyncio.Protocol):
             return
         for message in messages:
             self._answered += 1
-            self._transport.write(encode(self._apply(message)))
+            self._transport.write(encode(self._apply(message, received_at)))
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
@@ -122,18 +123,19 @@ class Feed(asyncio.Protocol):
 
 
 class Applier:
-    """A message in, the answer out; counts and measures."""
+    """A message in, the answer out; counts, measures, and keeps the newest in `log`. `clock` is Unix time."""
 
     def __init__(self, apply: Apply, registry: Registry, clock: Callable[[], float]) -> None:
+        self.clock = clock
+        self.log = UpdateLog()
         self._apply = apply
-        self._clock = clock
         self._applied = registry.value(names.UPDATES, "applied")
         self._refused = registry.value(names.UPDATES, "refused")
         self._programming = registry.histogram(names.PROGRAMMING)
         self._version = registry.value(names.VERSION)
         self._version.value = -1
 
-    def __call__(self, message: Message) -> Ack | Nack:
+    def __call__(self, message: Message, received_at: float) -> Ack | Nack:
         if not isinstance(message, Update):
             return Nack(-1, f"a worker takes updates, not {type(message).__name__}")
         try:
@@ -142,12 +144,28 @@ class Applier:
             log.error("update %d refused, the last good state stays: %s", message.version, error)
             self._refused.value += 1
             return Nack(message.version, str(error))
-        now = self._clock()
+        now = self.clock()
+        self.log.append(_applied(message, received_at, now))
         self._applied.value += 1
         self._version.value = message.version
         if message.triggered_at and not message.full:
             self._programming.observe(max(0.0, now - message.triggered_at))
         return Ack(message.version, now)
+
+
+def _applied(update: Update, received_at: float, now: float) -> AppliedUpdate:
+    ready = (item.name for item in update.upserts if isinstance(item, Endpoint) and item.ready)
+    return AppliedUpdate(
+        update.version,
+        update.full,
+        update.triggered_at,
+        update.published_at,
+        received_at,
+        now,
+        len(update.upserts),
+        len(update.removes),
+        tuple(islice(ready, ENDPOINTS_NAMED)),
+    )
 
 
 def updates_in(path: Path) -> Iterator[Update]:

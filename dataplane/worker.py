@@ -86,8 +86,11 @@ class Worker:
         self.relays = Relays(self.recorder.record, time.monotonic, time.time)
         gate = Gate(self.registry, lambda: len(self.proxy.clients) + len(self.relays) < options.connections_max)
         self.listeners = Listeners(self.serve, gate, options.inherited, options.workers)
-        self.feed = Feed(options.feed, self.apply, self.registry, time.time) if options.feed is not None else None
-        self.admin = Admin(Sources(self.registry, self.recorder.ring, lambda: self.table.is_ready, self.view))
+        self.applier = Applier(self.apply, self.registry, time.time)
+        self.feed = Feed(options.feed, self.applier, self.registry) if options.feed is not None else None
+        self.admin = Admin(
+            Sources(self.registry, self.recorder.ring, self.applier.log, lambda: self.table.is_ready, self.view)
+        )
         self._affinities: dict[tuple[str, float], Affinity] = {}
         self.registry.value(names.INFO, options.name).value = 1
         self.registry.at_scrape(self._measure)
@@ -122,9 +125,8 @@ class Worker:
 
     def load(self, path: Path) -> None:
         """Apply the updates of a file as if the publisher had sent them; ContractError if one is refused."""
-        applier = Applier(self.apply, self.registry, time.time)
         for update in updates_in(path):
-            answer = applier(update)
+            answer = self.applier(update, time.time())
             error = getattr(answer, "error", "")
             if error:
                 raise ContractError(f"{path}: {error}")

@@ -3,21 +3,30 @@
     python -m bench.limits.change_path [--flips 200] [--json FILE]
 
 Some pods, each the only endpoint of its own Ingress host, flip in parallel (a probe's period is at least a second, so
-one pod alone would take ten minutes). A client asks each host every millisecond. The pod itself notes when it first
-answered its probe with 200 and when the first request came; watches of the API from here tell the stages between:
-status write, slice, and publish with swap. Stages are seen through a watch over TLS, so each includes that watch's
-own delay.
+one pod alone would take ten minutes). A client asks each host every millisecond.
+
+Whoever does a step notes when, and the steps follow each other without a gap, so that their shares add up to the
+total:
+
+    probe          the pod answers its probe with 200 -> the prober has read that and hangs up      (pod)
+    status write   ... -> the slice's controller has seen the new status and decides      (loopkube.io/trigger-time)
+    slice          ... -> the publisher has seen the slice and takes the change        (Update.published_at)
+    publish        ... -> its bytes have reached the worker                            (worker's /updates)
+    swap           ... -> it is in force there                                         (worker's /updates)
+    first request  ... -> the client's next request is at the pod                      (pod)
+
+How long the pod waits for its next probe is shown too, but is Kubernetes' own choice of at least a second.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import json
 import sys
-import time
-from typing import Any
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -25,13 +34,13 @@ import aiohttp
 from bench.lab.api import Api
 from bench.lab.response import Response
 from bench.lab.stats import percentile
-from bench.lab.timeline import is_ready
 from bench.limits.cluster import Cluster, Figure, show
 
 PODS = 4
 GOAL_P99_MS = 20.0
 FLIP_MAX_S = 30.0
 NAMESPACE = "flips"
+FLIPPER = Path(__file__).with_name("flipper.py")
 
 
 def manifest(pods: int) -> list[dict[str, Any]]:
@@ -43,7 +52,7 @@ def manifest(pods: int) -> list[dict[str, Any]]:
         container = {
             "name": "flipper",
             "image": "python:3",
-            "command": [sys.executable, "-m", "bench.limits.flipper"],
+            "command": [sys.executable, str(FLIPPER)],
             "readinessProbe": probe,
         }
         backend = {"service": {"name": meta["name"], "port": {"number": 80}}}
@@ -69,29 +78,6 @@ def manifest(pods: int) -> list[dict[str, Any]]:
 
 def _path(backend: dict[str, Any]) -> dict[str, Any]:
     return {"path": "/", "pathType": "Prefix", "backend": backend}
-
-
-class Seen:
-    """When watches showed each pod ready, and each slice's endpoint ready, last."""
-
-    def __init__(self) -> None:
-        self.status: dict[str, float] = {}
-        self.slice: dict[str, float] = {}
-
-    async def follow(self, api: Api, kind: str) -> None:
-        version = (await api.list(kind, NAMESPACE))["metadata"]["resourceVersion"]
-        ready: dict[str, bool] = {}
-        async for event in api.watch(kind, NAMESPACE, version):
-            obj = event["object"]
-            if kind == "Pod":
-                name, now_ready, book = obj["metadata"]["name"], is_ready(obj), self.status
-            else:
-                name = obj["metadata"].get("labels", {}).get("kubernetes.io/service-name", "")
-                now_ready = any(e["conditions"].get("ready") for e in obj.get("endpoints") or ())
-                book = self.slice
-            if now_ready and not ready.get(name):
-                book[name] = time.time()
-            ready[name] = now_ready
 
 
 class Asker:
@@ -123,22 +109,50 @@ class Asker:
                 await asyncio.sleep(0.001)
 
 
-async def flip(name: str, ip: str, address: tuple[str, int], seen: Seen, flips: int) -> list[tuple[float, ...]]:
-    """(total, status write, slice, publish and swap) in seconds for each flip of one pod."""
-    asker = Asker(address, f"{name}.local")
-    found: list[tuple[float, ...]] = []
-    async with aiohttp.ClientSession(f"http://{ip}:8080") as pod:
+class Flip(NamedTuple):
+    """One flip's steps in seconds."""
+
+    wait: float
+    probe: float
+    status_write: float
+    slice: float
+    publish: float
+    swap: float
+    first_request: float
+
+    @property
+    def total(self) -> float:
+        return sum(self[1:])
+
+
+async def update_of(worker: Path, pod_uid: str, since: float) -> dict[str, Any]:
+    """The first update after `since` that made the pod's endpoint ready, as the worker says at `/updates`."""
+    reader, writer = await asyncio.open_unix_connection(str(worker))
+    writer.write(b"GET /updates HTTP/1.0\r\n\r\n")
+    _, _, body = (await reader.read()).partition(b"\r\n\r\n")
+    writer.close()
+    for line in body.splitlines():
+        update: dict[str, Any] = json.loads(line)
+        if update["applied_at"] > since and any(name.endswith(f"|{pod_uid}") for name in update["endpoints"]):
+            return update
+    raise SystemExit("the worker does not know of an update that a request has gone by")
+
+
+async def flip(pod: dict[str, Any], address: tuple[str, int], worker: Path, flips: int) -> list[Flip]:
+    """The steps of each flip of one pod."""
+    asker = Asker(address, f"{pod['metadata']['name']}.local")
+    found: list[Flip] = []
+    async with aiohttp.ClientSession(f"http://{pod['status']['podIP']}:8080") as direct:
         for _ in range(flips):
-            await (await pod.post("/ready")).read()
+            await (await direct.post("/ready")).read()
             await asker.until(True)
-            times = json.loads(await (await pod.get("/times")).text())
-            said, first = times["said_ready"], times["first_request"]
-            async with asyncio.timeout(FLIP_MAX_S):
-                while seen.slice.get(name, 0) < said or seen.status.get(name, 0) < said:
-                    await asyncio.sleep(0.001)
-            status, slice_ = seen.status[name], seen.slice[name]
-            found.append((first - said, status - said, max(slice_ - status, 0.0), max(first - slice_, 0.0)))
-            await (await pod.post("/unready")).read()
+            times = json.loads(await (await direct.get("/times")).text())
+            said, closed = times["said_ready"], times["probe_closed"]
+            update = await update_of(worker, pod["metadata"]["uid"], said)
+            marks = [times["flipped"], said, closed, update["triggered_at"], update["published_at"]]
+            marks += [update["received_at"], update["applied_at"], times["first_request"]]
+            found.append(Flip(*(after - before for before, after in pairwise(marks))))
+            await (await direct.post("/unready")).read()
             await asker.until(False)
     return found
 
@@ -146,31 +160,34 @@ async def flip(name: str, ip: str, address: tuple[str, int], seen: Seen, flips: 
 async def measure(cluster: Cluster, flips: int) -> list[Figure]:
     url = urlsplit(cluster.status()["ingress"]["http"])
     address = (str(url.hostname), int(url.port or 80))
-    seen = Seen()
-    async with Api.from_kubeconfig(cluster.kubeconfig) as api:
-        addresses: dict[str, str] = {}
-        async with asyncio.timeout(FLIP_MAX_S):
-            while len(addresses) < PODS:
-                pods = (await api.list("Pod", NAMESPACE))["items"]
-                running = [pod for pod in pods if pod.get("status", {}).get("phase") == "Running"]
-                addresses = {pod["metadata"]["name"]: pod["status"]["podIP"] for pod in running}
-                await asyncio.sleep(0.02)
-        watches = [asyncio.create_task(seen.follow(api, kind)) for kind in ("Pod", "EndpointSlice")]
-        await asyncio.sleep(0.5)  # the watches begin, the pods' servers too
-        each = -(-flips // PODS)
-        found = await asyncio.gather(*(flip(name, ip, address, seen, each) for name, ip in addresses.items()))
-        for watch in watches:
-            watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
-    rows = [row for rows in found for row in rows]
-    names = ("probe's answer to first request", "  status write seen", "  then slice seen", "  then first request")
-    figures = []
-    for column, name in enumerate(names):
-        values = [row[column] * 1000 for row in rows]
-        goal = GOAL_P99_MS if column == 0 else None
-        figures.append(Figure(f"{name}, p50", percentile(values, 0.5), "ms", note=f"{len(values)} flips"))
-        figures.append(Figure(f"{name}, p99", percentile(values, 0.99), "ms", goal))
+    async with Api.from_kubeconfig(cluster.kubeconfig) as api, asyncio.timeout(FLIP_MAX_S):
+        pods: list[dict[str, Any]] = []
+        while len(pods) < PODS:
+            pods = [pod for pod in (await api.list("Pod", NAMESPACE))["items"] if pod["status"]["phase"] == "Running"]
+            await asyncio.sleep(0.02)
+    await asyncio.sleep(0.5)  # the pods' servers begin
+    worker = next(cluster.folder.rglob("worker-0.sock"))
+    rows = await asyncio.gather(*(flip(pod, address, worker, -(-flips // PODS)) for pod in pods))
+    return figures_of([each for found in rows for each in found])
+
+
+def figures_of(flips: list[Flip]) -> list[Figure]:
+    """The total and each step's part of it: p50, p99, and its share of all time together."""
+    note = f"{len(flips)} flips, {PODS} at a time"
+    totals = [each.total * 1000 for each in flips]
+    figures = [
+        Figure("probe's answer to first request, p50", percentile(totals, 0.5), "ms", note=note),
+        Figure("probe's answer to first request, p99", percentile(totals, 0.99), "ms", GOAL_P99_MS),
+    ]
+    for column, name in enumerate(Flip._fields):
+        values = [each[column] * 1000 for each in flips]
+        if name == "wait":
+            figures.append(Figure("(before: wait for the next probe, p50)", percentile(values, 0.5), "ms"))
+            continue
+        step = f"  {name.replace('_', ' ')}"
+        figures.append(Figure(f"{step}, p50", percentile(values, 0.5), "ms"))
+        figures.append(Figure(f"{step}, p99", percentile(values, 0.99), "ms"))
+        figures.append(Figure(f"{step}, share", 100 * sum(values) / sum(totals), "%"))
     return figures
 
 

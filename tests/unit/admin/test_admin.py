@@ -14,6 +14,7 @@ from dataplane.admin import Admin, Sources
 from dataplane.metrics import names
 from dataplane.metrics.flows import FlowFields, FlowRing
 from dataplane.metrics.registry import Registry
+from dataplane.metrics.updates import AppliedUpdate, UpdateLog
 from tests.fakes.sockets import Wire, connect, until
 
 
@@ -45,13 +46,14 @@ class Bench:
     def __init__(self, folder: Path) -> None:
         self.registry = Registry()
         self.ring = FlowRing(10)
+        self.updates = UpdateLog()
         self.ready = False
         self.path = folder / "admin.sock"
         view = {
             "worker": "<w>", "version": 3, "numbers": {"clients": 1}, "parts": ["Part(&)"], "listeners": [],
             "routes": [], "backends": [], "certificates": [],
         }  # fmt: skip
-        self.admin = Admin(Sources(self.registry, self.ring, lambda: self.ready, lambda: view))
+        self.admin = Admin(Sources(self.registry, self.ring, self.updates, lambda: self.ready, lambda: view))
 
     async def open(self) -> Wire:
         return Wire(*await asyncio.open_unix_connection(str(self.path)))
@@ -103,6 +105,19 @@ async def test_the_table_as_json_and_as_a_page(bench: Bench) -> None:
     assert b"&lt;w&gt;" in body
     assert b"Part(&amp;)" in body
     assert b"<w>" not in body
+
+
+async def test_updates_are_json_lines(bench: Bench) -> None:
+    for version in (1, 2):
+        bench.updates.append(AppliedUpdate(version, version == 1, 1.0, 2.0, 3.0, 4.0, 1, 0, ("a|b",)))
+    status, fields, body = await bench.ask("/updates")
+    assert (status, fields[b"Content-Type"]) == (200, b"application/x-ndjson")
+    first, second = map(orjson.loads, body.splitlines())
+    assert (first["version"], second["version"]) == (1, 2)
+    assert second == {
+        "version": 2, "full": False, "triggered_at": 1.0, "published_at": 2.0, "received_at": 3.0, "applied_at": 4.0,
+        "upserts": 1, "removes": 0, "endpoints": ["a|b"],
+    }  # fmt: skip
 
 
 async def test_flows_are_json_lines_and_filtered(bench: Bench) -> None:

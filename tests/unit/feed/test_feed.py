@@ -11,10 +11,11 @@ import pytest
 from dataplane.feed import Applier, Feed, updates_in
 from dataplane.metrics import names
 from dataplane.metrics.registry import Registry
+from dataplane.metrics.updates import ENDPOINTS_NAMED, UPDATES_KEPT, AppliedUpdate
 from dataplane.snapshot.codec import ContractError, Decoder, encode, encode_json
 from dataplane.snapshot.model import Ack, Backend, Message, Nack, Update
 from dataplane.table import TableError
-from tests.fakes.contract import full, partial
+from tests.fakes.contract import endpoint, full, partial
 from tests.fakes.sockets import WAIT_S, Wire, until
 
 NOW = 1000.0
@@ -58,7 +59,9 @@ class Bench:
         self.publisher = Publisher(folder / "publish.sock")
         self.registry = Registry()
         self.applied: list[Update] = []
-        self.feed = Feed(self.publisher.path, self.apply, self.registry, lambda: NOW, retry_s=0.0001)
+        self.feed = Feed(
+            self.publisher.path, Applier(self.apply, self.registry, lambda: NOW), self.registry, retry_s=0.0001
+        )
 
     def apply(self, update: Update) -> None:
         if update.version == 13:
@@ -163,18 +166,40 @@ def test_the_time_from_cause_to_effect_is_measured() -> None:
     registry = Registry()
     applier = Applier(lambda update: None, registry, lambda: NOW)
     measured = registry.histogram(names.PROGRAMMING)
-    applier(Update(1, True, triggered_at=1.0))  # old causes
-    applier(partial(version=2))  # no cause known
+    applier(Update(1, True, triggered_at=1.0), NOW)  # old causes
+    applier(partial(version=2), NOW)  # no cause known
     assert measured.count == 0
-    applier(partial(version=3, triggered_at=NOW - 0.25))
+    applier(partial(version=3, triggered_at=NOW - 0.25), NOW)
     assert (measured.count, measured.sum) == (1, 0.25)
-    applier(partial(version=4, triggered_at=NOW + 5))  # clocks of one machine, yet set back
+    applier(partial(version=4, triggered_at=NOW + 5), NOW)  # clocks of one machine, yet set back
     assert (measured.count, measured.sum) == (2, 0.25)
+
+
+def test_the_way_of_each_update_in_force_is_kept() -> None:
+    now = [NOW]
+
+    def apply(update: Update) -> None:
+        now[0] += 0.5
+        if update.version == 2:
+            raise TableError("no")
+
+    applier = Applier(apply, Registry(), lambda: now[0])
+    ready, unready = endpoint("a"), endpoint("b", ready=False)
+    first = Update(1, False, (ready, unready), (("route", "r"),), triggered_at=NOW - 2, published_at=NOW - 1)
+    applier(first, NOW - 0.25)
+    applier(Update(2, False), NOW)
+    assert list(applier.log) == [
+        AppliedUpdate(1, False, NOW - 2, NOW - 1, NOW - 0.25, NOW + 0.5, upserts=2, removes=1, endpoints=(ready.name,))
+    ]
+    for version in range(3, 1000):
+        applier(Update(version, False, tuple(endpoint(str(n)) for n in range(100))), NOW)
+    assert len(applier.log) == UPDATES_KEPT
+    assert len(applier.log[-1].endpoints) == ENDPOINTS_NAMED
 
 
 def test_a_worker_takes_updates_only() -> None:
     applier = Applier(lambda update: None, Registry(), lambda: NOW)
-    assert applier(Ack(1, 1.0)) == Nack(-1, "a worker takes updates, not Ack")
+    assert applier(Ack(1, 1.0), NOW) == Nack(-1, "a worker takes updates, not Ack")
 
 
 def test_a_file_holds_one_update_or_one_a_line(tmp_path: Path) -> None:
