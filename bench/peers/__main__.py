@@ -1,4 +1,4 @@
-"""Compare the proxies on this machine: `python -m bench.peers`."""
+"""Compare the proxies on this machine: `python -m bench.peers`; exit code 1 when a goal is not met."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 
 from bench.peers.measure import measure
 from bench.peers.peers import STARTERS, Missing
-from bench.peers.report import as_json, table
+from bench.peers.report import as_json, goals, table
 
 
 def main() -> None:
@@ -34,6 +34,8 @@ def main() -> None:
     if options.json is not None:
         settings = {"rounds": options.rounds, "seconds": options.seconds}
         options.json.write_text(json.dumps(as_json(figures, missing, settings), indent=2) + "\n")
+    if not all(goal["met"] for goal in goals(figures)):
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -224,13 +225,17 @@ def period(cluster: Cluster, slice_: dict[str, Any], name: str) -> float:
     for is_ready in (False, True):
         slice_["endpoints"][0]["conditions"] = {"ready": is_ready}
         cluster.apply(slice_)
-        until(f"the worker's news that it is ready: {is_ready}", lambda ready=is_ready: knows(cluster, name, ready))
+        until(f"the worker's news that it is ready: {is_ready}", partial(knows, cluster, name, is_ready))
         known_at.append(time.monotonic())
     return known_at[1] - known_at[0]
 
 
 def knows(cluster: Cluster, name: str, is_ready: bool) -> bool:
     return list(phases(cluster, name).values()) == ["ready" if is_ready else "not-ready"]
+
+
+def serves(at: Ingress, host: str) -> bool:
+    return at.status(host) == 200
 
 
 def test_a_rollout_without_pre_stop_costs_more_where_delays_are_real(make_cluster: Callable[..., Cluster]) -> None:
@@ -242,7 +247,7 @@ def test_a_rollout_without_pre_stop_costs_more_where_delays_are_real(make_cluste
         cluster.apply(*documents)
         rolled_out(cluster, "hasty")
         at = Ingress(cluster)
-        until("the Ingress", lambda at=at: at.status("hasty.local") == 200)
+        until("the Ingress", partial(serves, at, "hasty.local"))
         with running(at.address, at.port, "hasty.local", rate=RATE, workers=sockets(cluster)) as run:
             cluster.kubectl("rollout", "restart", "deployment/hasty")
             rolled_out(cluster, "hasty")

@@ -44,12 +44,14 @@ def test_the_official_client_creates_watches_and_deletes(cluster: Cluster) -> No
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()
-    body = deployment("official")
+    body: Any = deployment("official")
     body["metadata"]["labels"] = {"by": "official"}
     created = apps.create_namespaced_deployment("default", body)
+    assert created.metadata is not None
     assert created.metadata.uid
     assert ready.wait(60), seen
     scale = apps.patch_namespaced_deployment_scale("official", "default", {"spec": {"replicas": 2}})
+    assert scale.spec is not None
     assert scale.spec.replicas == 2
     apps.delete_namespaced_deployment("official", "default", propagation_policy="Foreground")
     assert gone.wait(60), seen
@@ -66,8 +68,9 @@ def test_the_official_client_gets_typed_errors(cluster: Cluster) -> None:
     with pytest.raises(client.ApiException) as error:
         core.read_namespaced_pod("nobody", "default")
     assert (error.value.status, error.value.reason) == (404, "Not Found")
+    misnamed: Any = {"metadata": {"name": "Not_Valid"}}
     with pytest.raises(client.ApiException) as error:
-        core.create_namespaced_config_map("default", {"metadata": {"name": "Not_Valid"}})
+        core.create_namespaced_config_map("default", misnamed)
     assert error.value.status == 422
 
 

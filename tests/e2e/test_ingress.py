@@ -7,6 +7,7 @@ import socket
 import threading
 from collections import Counter
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -190,7 +191,7 @@ def test_classes(cluster: Cluster, at: Ingress) -> None:
     hosts = ["ours.test", "foreign.test", "unknown.test", "annotated.test"]
     assert [who(at.get(host)) for host in hosts] == ["a", "404", "404", "404"]
     for name in ("c-ours", "c-default"):
-        until(f"{name}'s address", lambda name=name: address_of(cluster, name) == at.address)
+        until(f"{name}'s address", partial(has_address, cluster, name, at.address))
     assert address_of(cluster, "c-foreign") == ""
     assert cluster.get("ingress", "c-default")["spec"]["ingressClassName"] == "loopkube"  # admission names it
     cluster.kubectl("patch", "ingress", "c-foreign", "-p", '{"spec":{"ingressClassName":"loopkube"}}')
@@ -199,6 +200,10 @@ def test_classes(cluster: Cluster, at: Ingress) -> None:
     until("it is not ours any more", lambda: who(at.get("ours.test")) == "404")
     delete(cluster, "ingress", "--all")
     delete(cluster, "ingressclass", "foreign")
+
+
+def has_address(cluster: Cluster, name: str, address: str) -> bool:
+    return address_of(cluster, name) == address
 
 
 def address_of(cluster: Cluster, name: str) -> str:

@@ -25,7 +25,7 @@ KINDS = [
 
 @pytest.fixture(scope="module", params=["newest", *kubectls.PACKAGES])
 def kubectl(request: pytest.FixtureRequest, cluster: Cluster) -> Iterator[Kubectl]:
-    cache = Path(request.config.cache.mkdir("kubectl"))  # type: ignore[union-attr]
+    cache = Path(request.config.cache.mkdir("kubectl"))
     binary = kubectls.newest() if request.param == "newest" else kubectls.old(request.param, cache)
     namespace = str(request.param).replace(".", "-")
     kubectl = Kubectl(cluster, str(binary), namespace)

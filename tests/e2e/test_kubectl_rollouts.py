@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from control.api.objects import Object
 from tests.e2e.conftest import Cluster, echo_app, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -126,6 +127,7 @@ def test_a_changed_image_of_a_running_pod_restarts_only_its_container(cluster: C
     before = cluster.get("pod", "single")
     cluster.kubectl("set", "image", "pod/single", "single=loopkube/echo:v2")
     after = until("the restart", lambda: _restarted(cluster, "single"))
+    assert after is not None
     assert after["metadata"]["uid"] == before["metadata"]["uid"]
     assert after["status"]["podIP"] == before["status"]["podIP"]
     assert after["status"]["containerStatuses"][0]["image"].endswith("echo:v2")
@@ -134,7 +136,7 @@ def test_a_changed_image_of_a_running_pod_restarts_only_its_container(cluster: C
     cluster.kubectl("delete", "pod", "single", "--grace-period=1")
 
 
-def _restarted(cluster: Cluster, name: str) -> dict[str, object] | None:
+def _restarted(cluster: Cluster, name: str) -> Object | None:
     pod = cluster.get("pod", name)
     status = pod["status"]["containerStatuses"][0]
     return pod if status["restartCount"] == 1 and "running" in status["state"] else None

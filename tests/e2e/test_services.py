@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import pairwise
 from typing import Any
@@ -88,11 +89,11 @@ def test_node_ports_are_on_every_node_and_on_localhost(cluster: Cluster, web: se
     places = node_port_addresses(cluster)
     assert len(places) >= 2
     for address in places:
-        until(f"node port at {address}", lambda address=address: answers(address, port))
+        until(f"node port at {address}", partial(answers, address, port))
     assert answers(cluster_ip(cluster, "web-node"))
     delete(cluster, "service", "web-node")
     for address in places:
-        until(f"no node port at {address}", lambda address=address: refused(address, port))
+        until(f"no node port at {address}", partial(refused, address, port))
 
 
 def test_a_load_balancer_gets_an_address_that_answers(cluster: Cluster, web: set[str]) -> None:
@@ -159,6 +160,7 @@ def test_a_connection_outlives_its_pods_readiness_and_ends_with_the_pod(cluster:
     address = cluster_ip(cluster, "leaving")
     until("both", lambda: set(pods_met(address, 80, 5)) == {"goes", "stays"})
     client = until("a connection to the one that goes", lambda: connected_to("goes", address))
+    assert client is not None
     with client:
         cluster.kubectl("delete", "pod", "goes", "--wait=false")
         until("it is terminating", lambda: phases(cluster, "default/leaving:80")["default/goes"] != "ready")

@@ -103,7 +103,12 @@ def test_at_rest_the_controllers_ask_for_nothing(cluster: Cluster, name: str) ->
     """On objects as the server keeps them, which drops some empty fields and adds others."""
     labelled = {"matchLabels": {"app": f"{name}-d"}}
     daemons = daemon_set(name, selector=labelled, template=server(f"{name}-d"))
-    indexed = {"completionMode": "Indexed", "completions": 2, "parallelism": 2, "backoffLimitPerIndex": 1}
+    indexed: dict[str, Any] = {
+        "completionMode": "Indexed",
+        "completions": 2,
+        "parallelism": 2,
+        "backoffLimitPerIndex": 1,
+    }
     cluster.apply(stateful_set(name, replicas=1), daemons, job(name, "exit 0", **indexed))
     rolled_out(cluster, f"statefulset/{name}")
     rolled_out(cluster, f"daemonset/{name}")
@@ -277,7 +282,7 @@ def test_exit_codes_fail_a_job_early_and_indexes_alone(cluster: Cluster, name: s
     cluster.kubectl("delete", "job", name)
     rule["action"] = "FailIndex"
     script = 'if [ "$JOB_COMPLETION_INDEX" = 1 ]; then exit 42; fi'
-    spec = {"completionMode": "Indexed", "completions": 3, "parallelism": 3, "backoffLimitPerIndex": 2}
+    spec: dict[str, Any] = {"completionMode": "Indexed", "completions": 3, "parallelism": 3, "backoffLimitPerIndex": 2}
     cluster.apply(job(name, script, podFailurePolicy={"rules": [rule]}, **spec))
     cluster.kubectl("wait", "--for=condition=Failed", f"job/{name}", "--timeout=60s")
     status = cluster.get("job", name)["status"]
@@ -288,7 +293,7 @@ def test_exit_codes_fail_a_job_early_and_indexes_alone(cluster: Cluster, name: s
 def test_a_success_policy_ends_a_job_and_stops_the_rest(cluster: Cluster, name: str) -> None:
     script = 'if [ "$JOB_COMPLETION_INDEX" != 0 ]; then exec sleep 600; fi'
     policy = {"rules": [{"succeededIndexes": "0"}]}
-    spec = {"completionMode": "Indexed", "completions": 2, "parallelism": 2}
+    spec: dict[str, Any] = {"completionMode": "Indexed", "completions": 2, "parallelism": 2}
     cluster.apply(job(name, script, successPolicy=policy, **spec))
     cluster.kubectl("wait", "--for=condition=Complete", f"job/{name}", "--timeout=60s")
     assert reasons(cluster, "job", name)["SuccessCriteriaMet"] == "SuccessPolicy"

@@ -87,7 +87,7 @@ certificates = st.builds(
 resources: st.SearchStrategy[Resource] = st.one_of(listeners, routes, backends, endpoints, certificates)
 keys: st.SearchStrategy[ResourceKey] = st.tuples(
     st.sampled_from(["listener", "route", "backend", "endpoint", "certificate"]), NAMES
-)  # type: ignore[assignment]
+)
 updates = st.builds(
     Update,
     version=st.integers(0, 2**53),

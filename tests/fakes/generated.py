@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 
 from control.api.schema import Schema
 
-LEAVES = st.sampled_from([None, "", "x", "1", "500m", "0.5", 0, 1, -1, 2**40, 1.5, True, False, [], {}, "YQ=="])
+LEAVES: st.SearchStrategy[Any] = st.sampled_from(
+    [None, "", "x", "1", "500m", "0.5", 0, 1, -1, 2**40, 1.5, True, False, [], {}, "YQ=="]
+)
 """What may stand anywhere, mostly where it does not belong."""
 
 TEXTS = st.sampled_from(["", "x", "a.b", "1", "25%", "UPPER", "Always", "In", "Exists", "127.0.0.1", "RollingUpdate"])

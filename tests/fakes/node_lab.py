@@ -40,7 +40,7 @@ class Lab:
             auth=Authenticator(signing_key=b"k" * 32),
             service_cidr="127.96.0.0/16",
             clock=self.loop.clock,
-            rng=Random(1),  # type: ignore[arg-type]
+            rng=Random(1),
         )
         self.running: asyncio.Task[None] | None = None
 
@@ -113,7 +113,8 @@ class Lab:
 
 def first(pod: Object) -> Object:
     """The status of the first container."""
-    return (status_of(pod).get("containerStatuses") or [{"state": {}, "restartCount": 0, "ready": False}])[0]
+    statuses: list[Object] = status_of(pod).get("containerStatuses") or []
+    return statuses[0] if statuses else {"state": {}, "restartCount": 0, "ready": False}
 
 
 def is_ready(pod: Object) -> bool:

@@ -173,7 +173,7 @@ class Proxied:
         return None if path.startswith(b"/nowhere") else self.table.resolve("t", host, path)
 
     def endpoint(self, number: int, port: int, **conditions: bool) -> model.Endpoint:
-        state = {"ready": True, "serving": True, "terminating": False} | conditions
+        state: dict[str, Any] = {"ready": True, "serving": True, "terminating": False} | conditions
         return model.Endpoint("b", f"e{number}", "127.0.0.1", port, target=f"ns/pod-{number}", **state)
 
     def apply(self, *resources: model.Resource, removes: tuple[model.ResourceKey, ...] = ()) -> None:

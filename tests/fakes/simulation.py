@@ -143,12 +143,13 @@ class Simulation:
 
     def writes_at_rest(self) -> list[tuple[str, Key, Action]]:
         """What every controller would still write about every key that it can have."""
-        found = []
+        found: list[tuple[str, Key, Action]] = []
         for controller in self.controllers:
             keys = {
                 key
                 for (kind, _), obj in self.cluster.objects.items()
-                for key in controller.watches.get(kind, lambda world, obj: ())(self.cluster.world, obj)
+                if kind in controller.watches
+                for key in controller.watches[kind](self.cluster.world, obj)
             }
             for key in sorted(keys):
                 outcome = controller.reconcile(self.cluster.world, key, self.cluster.now)

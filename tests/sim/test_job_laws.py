@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from random import Random
 from typing import Any
@@ -27,6 +28,7 @@ from control.api.objects import (
     status_of,
     uid_of,
 )
+from control.controllers.controller import Controller
 from control.controllers.cronjob.controller import CronJobController, end_of
 from control.controllers.cronjob.schedule import Schedule
 from control.controllers.garbage import GarbageController
@@ -53,7 +55,7 @@ class Play:
         self.fates: dict[str, str] = {}
         self.indexes: dict[str, str] = {}
         self.cluster.listeners.append(self._note)
-        controllers = [JobController(), TtlController(), GarbageController()]
+        controllers: list[Controller] = [JobController(), TtlController(), GarbageController()]
         self.simulation = Simulation(self.cluster, controllers, self.rng.choice)
         self.failing = failing
         self.ends: dict[str, str] = {}
@@ -165,6 +167,10 @@ def test_every_index_ends_once(completions: int, parallelism: int, per_index: in
     assert play.simulation.writes_at_rest() == []
 
 
+def respecified(obj: Object, change: dict[str, Any]) -> None:
+    obj["spec"].update(change)
+
+
 @LAW
 @given(st.integers(0, 2**32))
 def test_suspending_and_scaling_lose_nothing(seed: int) -> None:
@@ -173,8 +179,8 @@ def test_suspending_and_scaling_lose_nothing(seed: int) -> None:
     rng, cluster = play.rng, play.cluster
     for _ in range(4):
         play.simulation.run(rng.randint(0, 40))
-        change = rng.choice(({"suspend": True}, {"suspend": False}, {"parallelism": rng.randint(0, 4)}))
-        cluster.edit(JOB, "work", lambda obj, change=change: obj["spec"].update(change))
+        change: dict[str, Any] = rng.choice(({"suspend": True}, {"suspend": False}, {"parallelism": rng.randint(0, 4)}))
+        cluster.edit(JOB, "work", partial(respecified, change=change))
     play.simulation.run(rng.randint(0, 40))
     cluster.edit(JOB, "work", lambda obj: obj["spec"].update(suspend=False, parallelism=3))
     done = play.play()
@@ -237,7 +243,7 @@ class Tower:
 @given(st.sampled_from(("*/5 * * * *", "17 */3 * * *", "0 9 * * 1-5")), st.integers(0, 1), st.integers(0, 2**32))
 def test_every_scheduled_time_has_one_job(schedule: str, kept: int, seed: int) -> None:
     """Even where no Job is kept to show that its time has had one."""
-    limits = {"successfulJobsHistoryLimit": 3 * kept, "failedJobsHistoryLimit": kept}
+    limits: dict[str, Any] = {"successfulJobsHistoryLimit": 3 * kept, "failedJobsHistoryLimit": kept}
     tower = Tower(cron_job(schedule=schedule, **limits), seed)
     rng, simulation = tower.rng, tower.simulation
     simulation.staleness = lambda: rng.choice((0, rng.randint(1, 20)))

@@ -292,7 +292,8 @@ def test_a_world_of_another_time_cannot_delete_a_service_or_its_slices() -> None
         keys = {
             key
             for (kind, _), obj in old.items()
-            for key in controller.watches.get(kind, lambda world, obj: ())(world, obj)
+            if kind in controller.watches
+            for key in controller.watches[kind](world, obj)
         }
         for key in keys:
             outcome = controller.reconcile(world, key, cluster.now)

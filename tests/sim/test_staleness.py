@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 
 from control.api.kinds import DEPLOYMENT, POD, REPLICA_SET, REPLICATION_CONTROLLER
 from control.api.objects import Object, name_of, spec_of, status_of
+from control.controllers.controller import Controller
 from control.controllers.deployment.controller import DeploymentController
 from control.controllers.deployment.rollout import Bounds
 from control.controllers.replicaset import ReplicaSetController, replication_controller
@@ -29,6 +32,10 @@ def on_a_node(version: str = "v1") -> Object:
 
 def counted(cluster: Cluster) -> list[Object]:
     return [obj for obj in cluster.all(POD) if is_counted(obj)]
+
+
+def respecified(obj: Object, **change: Any) -> None:
+    obj["spec"].update(change)
 
 
 @LAW
@@ -75,7 +82,7 @@ def test_a_replica_set_never_has_a_pod_too_few(seed: int) -> None:
     simulation.staleness = lambda: rng.choice((0, *(rng.randint(1, 60) for _ in range(4))))
     for replicas in (5, 3, 4, 2):
         least = min(least, replicas)
-        cluster.edit(REPLICA_SET, "web", lambda obj, replicas=replicas: obj["spec"].update(replicas=replicas))
+        cluster.edit(REPLICA_SET, "web", partial(respecified, replicas=replicas))
         simulation.run(rng.randint(0, 25))
     simulation.staleness = lambda: 0
     simulation.settle()
@@ -89,7 +96,7 @@ def test_a_deployment_keeps_its_bounds_though_its_world_is_old(replicas: int, se
     rng = Random(seed)
     cluster = Cluster()
     cluster.add(deployment(replicas=replicas, template=on_a_node()))
-    controllers = [DeploymentController(), ReplicaSetController()]
+    controllers: list[Controller] = [DeploymentController(), ReplicaSetController()]
     simulation = Simulation(cluster, controllers, rng.choice)
     simulation.settle()
     bounds = Bounds.of(cluster.get(DEPLOYMENT, "web"))
@@ -104,7 +111,7 @@ def test_a_deployment_keeps_its_bounds_though_its_world_is_old(replicas: int, se
     simulation.staleness = lambda: rng.choice((0, 0, rng.randint(1, 30), rng.randint(1, 150)))
     for _ in range(8):
         version = rng.choice(("v1", "v2"))
-        cluster.edit(DEPLOYMENT, "web", lambda obj, version=version: obj["spec"].update(template=on_a_node(version)))
+        cluster.edit(DEPLOYMENT, "web", partial(respecified, template=on_a_node(version)))
         simulation.run(rng.randint(0, 60))
     simulation.staleness = lambda: 0
     simulation.settle()

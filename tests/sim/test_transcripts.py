@@ -15,6 +15,7 @@ import pytest
 
 from control.api.kinds import DEPLOYMENT, REPLICA_SET
 from control.api.objects import Object, annotations_of, condition_of, name_of, spec_of, status_of
+from control.controllers.controller import Controller
 from control.controllers.deployment.controller import DeploymentController
 from control.controllers.replicaset import ReplicaSetController
 from control.controllers.scheduler import Scheduler
@@ -34,7 +35,7 @@ class Scribe:
         self.cluster.add(node("n0"))
         self.lines: list[str] = []
         self.last = ""
-        controllers = [DeploymentController(), ReplicaSetController(), Scheduler()]
+        controllers: list[Controller] = [DeploymentController(), ReplicaSetController(), Scheduler()]
         self.say("apply v1")
         self.cluster.add(deployment(replicas=replicas, **spec))
         self.simulation = Simulation(self.cluster, controllers, on_step=self.note, looks_between_actions=False)

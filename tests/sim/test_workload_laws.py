@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from control.api.kinds import CONTROLLER_REVISION, DAEMON_SET, NODE, POD, STATEFUL_SET, Kind
 from control.api.objects import Object, is_condition_true, labels_of, name_of, spec_of, status_of, uid_of
+from control.controllers.controller import Controller
 from control.controllers.daemonset.census import Bounds
 from control.controllers.daemonset.controller import DaemonSetController
 from control.controllers.daemonset.eligibility import target_of
@@ -24,7 +25,7 @@ from tests.fakes.tiny_api import Cluster
 from tests.fakes.workloads import daemon_set, stateful_set
 
 LAW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-Change = Callable[[Cluster], None]
+Change = Callable[[Cluster], object]
 
 
 def new_cluster(obj: Object, nodes: int = 3) -> Cluster:
@@ -37,7 +38,7 @@ def new_cluster(obj: Object, nodes: int = 3) -> Cluster:
 
 
 def simulated(cluster: Cluster, rng: Random) -> Simulation:
-    controllers = [StatefulSetController(), DaemonSetController(), Scheduler()]
+    controllers: list[Controller] = [StatefulSetController(), DaemonSetController(), Scheduler()]
     return Simulation(cluster, controllers, rng.choice)
 
 

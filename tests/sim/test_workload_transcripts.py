@@ -22,6 +22,7 @@ from control.api.objects import (
     spec_of,
     status_of,
 )
+from control.controllers.controller import Controller
 from control.controllers.daemonset.controller import DaemonSetController
 from control.controllers.daemonset.eligibility import target_of
 from control.controllers.job.controller import JobController
@@ -49,7 +50,7 @@ class Scribe:
         self.lines: list[str] = []
         self.last = ""
         self.cluster.add(obj)
-        controllers = [StatefulSetController(), DaemonSetController(), JobController(), Scheduler()]
+        controllers: list[Controller] = [StatefulSetController(), DaemonSetController(), JobController(), Scheduler()]
         self.simulation = Simulation(self.cluster, controllers, on_step=self.note, looks_between_actions=False)
         self.simulation.healthy = lambda pod: "broken" not in version_of(pod)
 
@@ -180,7 +181,7 @@ def job_that_fails_twice() -> Scribe:
 
 
 def job_of_indexes_one_bad() -> Scribe:
-    spec = {"completionMode": "Indexed", "completions": 3, "parallelism": 3, "backoffLimitPerIndex": 1}
+    spec: dict[str, Any] = {"completionMode": "Indexed", "completions": 3, "parallelism": 3, "backoffLimitPerIndex": 1}
     scribe = Scribe(job(**spec), index_of)
     scribe.simulation.ends = lambda pod: "Failed" if index_of(pod) == "1" else "Succeeded"
     scribe.settle()

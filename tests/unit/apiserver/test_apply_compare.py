@@ -68,7 +68,7 @@ def test_a_created_deployment_is_owned_as_a_real_server_says_it() -> None:
 
 def test_what_is_always_there_has_no_creator_unless_its_parent_has_one() -> None:
     template = {"template": {"metadata": {"labels": {"a": "1"}}}}
-    labels = {".": {}, "f:a": {}}
+    labels: dict[str, Any] = {".": {}, "f:a": {}}
     by_value = compare({"spec": {}}, {"spec": template}, DEPLOYMENT).added
     assert by_value == {"f:spec": {"f:template": {"f:metadata": {"f:labels": labels}}}}
     controller = shape_of(schema_of("io.k8s.api.core.v1.ReplicationController"))
@@ -89,7 +89,7 @@ def test_what_is_always_there_has_no_creator_unless_its_parent_has_one() -> None
 
 def test_an_applied_deployment_claims_its_leaves_and_items() -> None:
     port = 'k:{"containerPort":80,"protocol":"TCP"}'
-    container = {
+    container: dict[str, Any] = {
         ".": {},
         "f:name": {},
         "f:image": {},
@@ -152,7 +152,7 @@ def test_sets_and_atomic_lists() -> None:
 
 ONE, TWO = {"name": "A", "value": "1"}, {"name": "A", "value": "2"}
 A = 'k:{"name":"A"}'
-WHOLE = {".": {}, "f:name": {}, "f:value": {}}
+WHOLE: dict[str, Any] = {".": {}, "f:name": {}, "f:value": {}}
 
 
 @pytest.mark.parametrize(
@@ -189,6 +189,10 @@ def test_shapes() -> None:
     assert POD.member("metadata").shape.member("labels").shape.parts is Parts.MEMBERS
 
 
+def name_in(item: Any) -> Any:
+    return item["name"]
+
+
 STRINGS = st.dictionaries(st.sampled_from("abc"), st.sampled_from("12"), max_size=3)
 CONTAINERS = st.lists(
     st.fixed_dictionaries(
@@ -197,12 +201,12 @@ CONTAINERS = st.lists(
             "image": st.sampled_from("12"),
             "env": st.lists(
                 st.fixed_dictionaries({"name": st.sampled_from("xy")}, optional={"value": st.sampled_from("12")}),
-                unique_by=lambda item: item["name"],
+                unique_by=name_in,
                 max_size=2,
             ),
         },
     ),
-    unique_by=lambda item: item["name"],
+    unique_by=name_in,
     max_size=3,
 )
 PODS = st.fixed_dictionaries(

@@ -82,7 +82,7 @@ def test_paths_as_errors_show_them() -> None:
 
 
 def test_what_a_client_sends_is_brought_into_normal_form() -> None:
-    sent = {"f:a": {".": {}}, 'k:{"b": 1, "a":"x"}': {}, "v: 3": {}, "i:1": {}, "z:future": {}}
+    sent: dict[str, Any] = {"f:a": {".": {}}, 'k:{"b": 1, "a":"x"}': {}, "v: 3": {}, "i:1": {}, "z:future": {}}
     assert normalized(sent) == {"f:a": {}, 'k:{"a":"x","b":1}': {}, "v:3": {}, "i:1": {}}
 
 

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from control.api.objects import Object
 from control.api.schema import schema_of
 from control.apiserver.apply import track_update
 from control.apiserver.apply.fields import paths
@@ -101,7 +102,7 @@ def test_the_same_manager_adds_to_its_claim() -> None:
 
 
 def test_status_is_owned_through_its_subresource_alone() -> None:
-    live = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"replicas": 1}}
+    live: Object = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {"replicas": 1}}
     live = written(None, live | {"status": {"replicas": 1}}, "kubectl-create", schema=DEPLOYMENT)
     assert claims(live) == {"kubectl-create": [".spec.replicas"]}
     new = live | {"spec": {"replicas": 9}, "status": {"replicas": 2, "conditions": [{"type": "Available"}]}}
@@ -151,7 +152,7 @@ def test_an_unreadable_ledger_is_ignored(broken: Any) -> None:
 
 
 def test_an_object_without_identities_is_left_to_validation() -> None:
-    live = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {}}
+    live: Object = {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "a"}, "spec": {}}
     live = written(None, live, "one", schema=DEPLOYMENT)
     bad = live | {"spec": {"template": {"spec": {"containers": ["x"]}}}}
     assert (

@@ -178,7 +178,7 @@ def test_an_unreadable_body() -> None:
 
 
 def test_a_failing_patch_leaves_the_object_alone() -> None:
-    current = {"data": {"a": "1"}}
+    current: dict[str, object] = {"data": {"a": "1"}}
     with pytest.raises(StatusError):
         apply(current, [{"op": "remove", "path": "/data/a"}, {"op": "test", "path": "/data/b", "value": 1}])
     assert current == {"data": {"a": "1"}}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -122,11 +123,15 @@ def test_it_follows_nodes_and_their_labels() -> None:
     assert stage.status["desiredNumberScheduled"] == stage.status["numberAvailable"] == 1
 
 
+def taint_with(one: Object, taint: Object) -> None:
+    one["spec"].update(taints=[taint])
+
+
 def test_a_taint_makes_a_pod_misscheduled_and_no_execute_takes_it_away() -> None:
     stage = Stage(2)
     for effect, left in (("NoSchedule", {"n0", "n1"}), ("NoExecute", {"n1"})):
         taint = {"key": "k", "effect": effect}
-        stage.cluster.edit(NODE, "n0", lambda one, taint=taint: one["spec"].update(taints=[taint]))
+        stage.cluster.edit(NODE, "n0", partial(taint_with, taint=taint))
         stage.simulation.settle()
         assert set(stage.places) == left
         assert stage.status["numberMisscheduled"] == len(left) - 1

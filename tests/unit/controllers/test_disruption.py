@@ -38,7 +38,7 @@ def guarded(ready: int, not_ready: int = 0, *, replicas: int = 4, **spec: Any) -
 
 def said(cluster: Cluster) -> tuple[int, int, int, int]:
     status = status_of(cluster.get(POD_DISRUPTION_BUDGET, "web"))
-    return tuple(status[f] for f in ("expectedPods", "desiredHealthy", "currentHealthy", "disruptionsAllowed"))  # type: ignore[return-value]
+    return tuple(status[f] for f in ("expectedPods", "desiredHealthy", "currentHealthy", "disruptionsAllowed"))
 
 
 @pytest.mark.parametrize(

@@ -22,7 +22,8 @@ def sign(obj: Object, *others: Object) -> Object | None:
         assert isinstance(action, Update)
         assert (action.kind, action.subresource) == (INGRESS, "status")
         assert action.obj["metadata"] == obj["metadata"]
-        return action.obj["status"]
+        status: Object = action.obj["status"]
+        return status
     return None
 
 

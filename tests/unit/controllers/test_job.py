@@ -49,7 +49,7 @@ class Stage:
     def settle(self) -> None:
         """As far as it goes without letting time pass."""
         simulation = self.simulation
-        while simulation.waiting or (simulation.kubelet and list(simulation._kubelet_work())):
+        while simulation.waiting or (simulation.kubelet and any(simulation._kubelet_work())):
             self.simulation.step()
 
     def end(self, name: str, phase: str, code: int = 0) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -73,31 +75,31 @@ steps = st.one_of(
 
 @settings(max_examples=100, deadline=None)
 @given(st.lists(steps, max_size=40))
-def test_nothing_is_lost_and_nothing_is_held_twice(history: list[tuple[str, object, int]]) -> None:
+def test_nothing_is_lost_and_nothing_is_held_twice(history: list[tuple[str, Any, int]]) -> None:
     queue, now = Queue(), 0
     ready: set[Key] = set()  # the twin: asked for now
     timed: dict[Key, int] = {}
     held: list[Key] = []
     for step, what, number in history:
         if step == "add":
-            queue.add(what)  # type: ignore[arg-type]
-            ready.add(what)  # type: ignore[arg-type]
+            queue.add(what)
+            ready.add(what)
         elif step == "at":
-            queue.add_at(what, now + number)  # type: ignore[arg-type]
-            timed[what] = min(timed.get(what, now + number), now + number)  # type: ignore[arg-type,call-overload]
+            queue.add_at(what, now + number)
+            timed[what] = min(timed.get(what, now + number), now + number)
         elif step == "done":
             if held:
-                queue.done(held.pop(int(what) % len(held)))  # type: ignore[call-overload]
+                queue.done(held.pop(int(what) % len(held)))
         else:
             now += number
             for key in [key for key, at in timed.items() if at <= now]:
                 ready.add(key)
                 del timed[key]
-            key = queue.pop(now)
+            got = queue.pop(now)
             free = ready - set(held)
-            assert (key in free) if free else key is None
-            if key is not None:
-                ready.discard(key)
-                held.append(key)
+            assert (got in free) if free else got is None
+            if got is not None:
+                ready.discard(got)
+                held.append(got)
         assert len(set(held)) == len(held)
     assert len(queue) == len(ready)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -27,7 +28,7 @@ def act(cluster: Cluster) -> Outcome:
     return outcome
 
 
-def with_pods(replicas: int, *pods: Object, **spec: object) -> Cluster:
+def with_pods(replicas: int, *pods: Object, **spec: Any) -> Cluster:
     """A set and pods that it controls."""
     cluster = Cluster()
     owner = cluster.add(replica_set(replicas=replicas, **spec))

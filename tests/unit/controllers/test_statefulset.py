@@ -239,8 +239,8 @@ def test_others_conditions_stay_and_a_set_that_is_deleted_is_left_alone() -> Non
 def test_orphans_of_its_name_are_adopted_and_strangers_are_not() -> None:
     cluster = Cluster()
     for name in ("web-0", "other-1", "web-x"):
-        pod = {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name, "namespace": "default"}}
-        cluster.add({**pod, "metadata": {**pod["metadata"], "labels": {"app": "web"}}, "spec": template()["spec"]})
+        meta = {"name": name, "namespace": "default", "labels": {"app": "web"}}
+        cluster.add({"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": template()["spec"]})
     cluster.add(stateful_set(replicas=1))
     Simulation(cluster, [StatefulSetController()]).settle()
     owned = [name_of(pod) for pod in cluster.all(POD) if pod["metadata"].get("ownerReferences")]

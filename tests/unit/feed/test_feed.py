@@ -10,7 +10,7 @@ import pytest
 
 from dataplane.feed import Applier, Feed, updates_in
 from dataplane.metrics import names
-from dataplane.metrics.registry import Registry
+from dataplane.metrics.registry import Family, Registry
 from dataplane.metrics.updates import ENDPOINTS_NAMED, UPDATES_KEPT, AppliedUpdate
 from dataplane.snapshot.codec import ContractError, Decoder, encode, encode_json
 from dataplane.snapshot.model import Ack, Backend, Message, Nack, Update
@@ -68,7 +68,7 @@ class Bench:
             raise TableError("thirteen")
         self.applied.append(update)
 
-    def value(self, family: names.Family, *labels: str) -> float:
+    def value(self, family: Family, *labels: str) -> float:
         return self.registry.value(family, *labels).value
 
 

@@ -6,15 +6,17 @@ from collections.abc import Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
 from signal import SIGKILL, SIGTERM
+from typing import Any
 
 from control.api.kinds import CONFIG_MAP, LEASE, NODE, POD
 from control.api.objects import condition_of, status_of
 from control.kubelet.process import StartError
+from control.mirror.client import PatchType
 from tests.fakes.node_lab import Lab, first, is_ready, is_running, waits_for
 from tests.fakes.pods import container, pod
 from tests.fakes.virtual_loop import run_virtually
 
-STRATEGIC = "application/strategic-merge-patch+json"
+STRATEGIC: PatchType = "application/strategic-merge-patch+json"
 
 
 def in_lab(folder: Path, scenario: Callable[[Lab], Awaitable[None]]) -> None:
@@ -181,7 +183,7 @@ def test_a_failed_post_start_hook_kills_the_container(tmp_path: Path) -> None:
 
 def test_liveness_and_readiness(tmp_path: Path) -> None:
     async def scenario(lab: Lab) -> None:
-        probes = {
+        probes: dict[str, Any] = {
             "readinessProbe": {"exec": {"command": ["ready"]}, "periodSeconds": 1, "failureThreshold": 1},
             "livenessProbe": {"exec": {"command": ["alive"]}, "periodSeconds": 1, "failureThreshold": 2},
         }

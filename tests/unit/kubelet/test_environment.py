@@ -169,7 +169,7 @@ def test_a_launch() -> None:
 
 
 def test_refusals_in_the_kubelet_s_order() -> None:
-    broken = {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "x", "key": "a"}}}]}
+    broken: dict[str, Any] = {"env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"name": "x", "key": "a"}}}]}
     for spec, reason in (
         (container(image="a b"), "InvalidImageName"),
         (container(image="foo/bar", **broken), "ErrImagePull"),

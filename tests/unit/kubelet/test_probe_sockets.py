@@ -138,6 +138,10 @@ async def test_grpc(status: int | None, result: str, words: str) -> None:
     assert seen[1] == b"\x00\x00\x00\x00\x04\x0a\x02db"
 
 
+async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await asyncio.Event().wait()
+
+
 async def test_grpc_against_what_is_no_grpc() -> None:
     serve, _ = answering(OK)
     async with serving(serve) as port:
@@ -146,7 +150,7 @@ async def test_grpc_against_what_is_no_grpc() -> None:
     assert refused.result == "failure"
     where = '"127.0.0.1:1": dial tcp 127.0.0.1:1: connect: connection refused'
     assert refused.output == f"error: failed to connect service at {where}"
-    async with serving(lambda reader, writer: asyncio.Event().wait()) as port:  # accepts, says nothing
+    async with serving(say_nothing) as port:
         assert (await grpc_check("127.0.0.1", port, "", 0.01)).output == (
             "timeout: health rpc did not complete within 0.01s"
         )

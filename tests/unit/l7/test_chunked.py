@@ -110,7 +110,8 @@ def test_no_chunk_is_empty() -> None:
 @settings(max_examples=100, deadline=None)
 def test_what_is_coded_is_decoded_by_us_and_by_h11(datas: list[bytes], steps: list[int]) -> None:
     coded = b"".join(chunk(data) for data in datas) + LAST_CHUNK
-    pieces, at = [], 0
+    pieces: list[bytes] = []
+    at = 0
     while at < len(coded):
         step = steps[len(pieces) % len(steps)]
         pieces.append(coded[at : at + step])

@@ -23,7 +23,7 @@ def test_a_client_is_steered_to_one_of_the_sockets() -> None:
     with open_socket("127.0.0.1", 0) as one, open_socket("127.0.0.1", one.getsockname()[1]) as other:
         for sock in (one, other):
             steer_by_client(sock, 2)
-        found = {}
+        found: dict[int, list[int]] = {}
         for last in range(2, 6):
             for _ in range(8):  # spread by ports, 32 connections would follow their clients once in 1e8 runs
                 with socket.create_connection(one.getsockname(), source_address=(f"127.0.0.{last}", 0)):

@@ -58,16 +58,16 @@ def test_counters_are_what_a_recount_of_the_records_finds(
     )
     assert values(registry, names.CONNECTIONS) == Counter((flow.listener, flow.backend, flow.outcome) for flow in tcp)
     received: Counter[tuple[str, ...]] = Counter()
-    for flow in kept:
-        received[flow.listener, flow.backend, "in"] += flow.bytes_in
-        received[flow.listener, flow.backend, "out"] += flow.bytes_out
+    for one in kept:
+        received[one.listener, one.backend, "in"] += one.bytes_in
+        received[one.listener, one.backend, "out"] += one.bytes_out
     assert values(registry, names.BYTES) == +received
     assert values(registry, names.REQUEST_SECONDS) == Counter((flow.backend,) for flow in http if flow.attempts)
     dials = [flow for flow in kept if flow.attempts and flow.connect_s >= 0]
     assert values(registry, names.CONNECT_SECONDS) == Counter((flow.backend,) for flow in dials)
     retries: Counter[tuple[str, ...]] = Counter()
-    for flow in kept:
-        retries[flow.backend,] += max(0, flow.attempts - 1)
+    for one in kept:
+        retries[one.backend,] += max(0, one.attempts - 1)
     assert values(registry, names.RETRIES) == +retries
 
 

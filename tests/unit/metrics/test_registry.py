@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 
 import pytest
 from hypothesis import given, settings
@@ -86,7 +87,7 @@ def test_children_are_bounded_and_sums_stay_right(monkeypatch: pytest.MonkeyPatc
 
 def test_gauges_that_are_asked_for_when_read() -> None:
     made = Registry()
-    sizes = iter([{("1", "a"): 1.0, ("1", "b"): 1.0}, {("1", "b"): 2.0}])
+    sizes: Iterator[dict[tuple[str, ...], float]] = iter([{("1", "a"): 1.0, ("1", "b"): 1.0}, {("1", "b"): 2.0}])
     made.at_scrape(lambda: made.replace(REQUESTS, next(sizes)))
     assert exposition(made).count("x_requests_total{") == 2
     assert exposition(made).splitlines()[2:] == ['x_requests_total{code="1",backend="b"} 2']

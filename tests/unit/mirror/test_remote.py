@@ -30,7 +30,7 @@ class Setting:
         self.api = HttpApi(lambda method, path: self.next)
 
     @property
-    def last(self) -> tuple[str, str, dict[str, str], Any]:
+    def last(self) -> Any:
         return self.api.asked[-1]
 
 

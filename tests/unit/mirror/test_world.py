@@ -67,7 +67,10 @@ def test_indexes_are_what_a_search_finds(changes: list[tuple[bool, Object]], fir
 
 def test_select_understands_three_selectors() -> None:
     world = World.of(obj(POD, name, "x", labels={"app": name, "tier": "t"}) for name in "abc")
-    names = lambda found: [key_of(each).name for each in found]  # noqa: E731
+
+    def names(found: list[Object]) -> list[str]:
+        return [key_of(each).name for each in found]
+
     assert names(world.select(POD, "x", {"app": "b"})) == ["b"]
     assert names(world.select(POD, "x", {"matchLabels": {"app": "b"}})) == ["b"]
     expressions = [{"key": "app", "operator": "NotIn", "values": ["b"]}, {"key": "tier", "operator": "Exists"}]

@@ -21,7 +21,7 @@ Transfer/sec:     10.88MB
 
 
 def test_a_report_is_read() -> None:
-    assert parse(REPORT) == Load(105066, 50032.92, pytest.approx(0.00187), 0)
+    assert parse(REPORT) == Load(105066, 50032.92, 1.87 / 1000, 0)
 
 
 def test_errors_of_every_kind_are_counted() -> None:

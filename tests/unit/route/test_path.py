@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from dataplane.route.path import Paths, matches
@@ -31,7 +33,7 @@ KEP_1453 = [
 ]
 
 
-def paths(*rules: tuple[str, str], **more: bool) -> Paths[str]:
+def paths(*rules: tuple[str, str], **more: Any) -> Paths[str]:
     return Paths(
         [(rule(str(index), path=path, path_type=kind, **more), path) for index, (kind, path) in enumerate(rules)]
     )

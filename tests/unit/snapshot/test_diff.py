@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplane.snapshot.diff import diff, difference, patched, state_of
-from dataplane.snapshot.model import Resource, Update
+from dataplane.snapshot.model import Resource, ResourceKey, Update
 from tests.fakes.contract import endpoint, resources
 
 STATES = st.lists(resources, max_size=6).map(state_of)
@@ -15,14 +15,14 @@ STATES = st.lists(resources, max_size=6).map(state_of)
 @settings(max_examples=60)
 @given(STATES, STATES)
 def test_the_old_state_and_the_update_make_the_new_state(
-    old: dict[tuple[str, str], Resource], new: dict[tuple[str, str], Resource]
+    old: dict[ResourceKey, Resource], new: dict[ResourceKey, Resource]
 ) -> None:
     assert patched(old, diff(old, new, 2)) == new
 
 
 @settings(max_examples=30)
 @given(STATES)
-def test_nothing_changed_is_nothing_said(state: dict[tuple[str, str], Resource]) -> None:
+def test_nothing_changed_is_nothing_said(state: dict[ResourceKey, Resource]) -> None:
     assert difference(state, dict(state)) == ((), ())
 
 

@@ -57,8 +57,8 @@ def test_acknowledged_writes_survive_kill_9(tmp_path: Path) -> None:
             lines += child.stdout.readlines()  # acknowledged before the kill, not yet read
         for line in lines:
             if line.endswith(b"\n"):
-                name, revision, value = line.decode().split()
-                acknowledged[name] = max(acknowledged.get(name, (0, "")), (int(revision), value))
+                name, number, value = line.decode().split()
+                acknowledged[name] = max(acknowledged.get(name, (0, "")), (int(number), value))
         store = Store.open(path)
         assert store.revision >= max(last, *(revision for revision, _ in acknowledged.values()))
         last = store.revision

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
+from collections.abc import Awaitable
 from pathlib import Path
 
 from hypothesis import settings
@@ -45,9 +46,9 @@ class StoreTwin(RuleBasedStateMachine):
         self.path = Path(self.folder.name) / "s.db" if on_disk else None
         self.store = Store.open(self.path, knobs=KNOBS)
 
-    def run(self, *writes: object) -> list[object]:
+    def run(self, *writes: Awaitable[object]) -> list[object]:
         async def all_of() -> list[object]:
-            return await asyncio.gather(*writes, return_exceptions=True)  # type: ignore[call-overload]
+            return await asyncio.gather(*writes, return_exceptions=True)
 
         return self.loop.run_until_complete(all_of())
 

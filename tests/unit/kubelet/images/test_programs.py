@@ -156,7 +156,7 @@ def test_chunked_bodies_arrive_in_any_pieces(chunks: list[bytes], sizes: list[in
         return b""
 
     connection = Site(handler)()
-    connection.transport = type("T", (), {"is_closing": lambda s: False, "write": lambda s, d: None})()  # type: ignore[assignment]
+    connection.transport = type("T", (), {"is_closing": lambda s: False, "write": lambda s, d: None})()
     data = b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n"
     data += b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\n\r\n"
     for size in sizes:
