@@ -5,7 +5,7 @@ endpoint's side (`failed`). The common case, a request without body and an idle 
 task nor a future nor a timer.
 
 What a retry needs is kept until it cannot be needed any more: the head is rendered from the Request, and of the body
-as it went upstream at most `Limits.replay_max` bytes are kept. The lease of an endpoint is held from its pick to the
+at most `Limits.replay_max` bytes are kept. The lease of an endpoint is held from its pick to the
 end of the attempt; there is at most one.
 """
 
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from dataplane.l7 import rescue
 from dataplane.l7.codec import REMEMBERED_MAX
-from dataplane.l7.events import Request
+from dataplane.l7.events import Fields, Request
 from dataplane.l7.exchange import (
     ANSWER_BEGUN,
     CONNECTED,
@@ -35,9 +35,8 @@ from dataplane.pool.pool import DialFailure, Pool, PoolFull
 from dataplane.table import Backend, Endpoint, Resolve
 
 if TYPE_CHECKING:
-    from dataplane.l7.downstream import Downstream
     from dataplane.l7.proxy import HttpProxy
-    from dataplane.l7.upstream import Upstream
+    from dataplane.l7.sides import ClientSide, EndpointSide
 
 HEAD_KEPT_MAX: Final = 2 * REMEMBERED_MAX
 """A longer head is rendered anew each time rather than kept by an idle connection."""
@@ -46,12 +45,12 @@ HEAD_KEPT_MAX: Final = 2 * REMEMBERED_MAX
 class Attempts:
     """The request's half of a client connection's exchanges. Fields after `state` belong to the exchange under way."""
 
-    __slots__ = ("_complete", "_head", "_head_of", "_sent", "_tried", "_waits_in", "backend", "began", "bytes_in",
-                 "bytes_out", "client", "connect_s", "edge", "endpoint", "ends_by_close", "exchanges",
+    __slots__ = ("_complete", "_head", "_head_of", "_sent", "_trailers", "_tried", "_waits_in", "backend",
+                 "began", "bytes_in", "bytes_out", "client", "connect_s", "edge", "endpoint", "exchanges",
                  "first_byte_s", "listener", "phase", "proxy", "request", "resolve", "route", "spec", "state", "status",
                  "tries", "upstream")  # fmt: skip
 
-    def __init__(self, proxy: HttpProxy, client: Downstream, edge: Edge, listener: str, resolve: Resolve) -> None:
+    def __init__(self, proxy: HttpProxy, client: ClientSide, edge: Edge, listener: str, resolve: Resolve) -> None:
         self.proxy = proxy
         self.client = client
         self.edge = edge
@@ -70,15 +69,15 @@ class Attempts:
         self.backend: Backend | None = None
         self.spec = rescue.NO_BACKEND
         self.endpoint: Endpoint | None = None
-        self.upstream: Upstream | None = None
+        self.upstream: EndpointSide | None = None
         self._waits_in: Pool | None = None
         self._tried: tuple[str, ...] = ()
         self._sent: bytes | None = b""
+        self._trailers: Fields = ()
         self._complete = False
         self.tries = self.status = self.bytes_in = self.bytes_out = 0
         self.first_byte_s = self.connect_s = -1.0
         self.phase = self.route = ""
-        self.ends_by_close = False
 
     # the client's side
 
@@ -109,30 +108,39 @@ class Attempts:
         else:
             self._attempt(backend, endpoint, now)
 
-    def body(self, data: bytes, size: int) -> None:
-        """A piece of the request's body in the framing in which it goes upstream; `size` bytes of it are the body."""
-        self.bytes_in += size
-        if self._sent is not None:
-            self._sent += data
+    def body(self, data: bytes) -> None:
+        """A piece of the request's body."""
+        self._keep(data)
         if self.state is CONNECTING:
             if self._sent is not None and len(self._sent) > self.proxy.limits.held_max:
                 self.client.pause("connecting")
         elif self.upstream is not None and self.state in (SENDING, CROSSING):
             self._limit_replay()
-            self.upstream.transport.write(data)
+            if data:
+                self.upstream.send_body(data)
             if self.state is SENDING:
                 self.client.set_deadline(self.proxy.clock() + self.proxy.limits.body_timeout_s)
 
-    def body_end(self) -> None:
-        """The request is complete."""
+    def body_end(self, data: bytes = b"", trailers: Fields = ()) -> None:
+        """The request is complete with `data` as its last piece."""
+        self._keep(data)
+        self._trailers = trailers
         self._complete = True
         if self.state in (SENDING, CROSSING):
+            self._limit_replay()
+            if self.upstream is not None:
+                self.upstream.end_body(data, trailers)
             self.state = NEXT[self.state][REQUEST_END]
             self.client.set_deadline(self.proxy.clock() + self.spec.response_timeout_s)
 
+    def _keep(self, data: bytes) -> None:
+        self.bytes_in += len(data)
+        if self._sent is not None and data:
+            self._sent += data
+
     # the pool's side
 
-    def acquired(self, connection: Upstream, connect_s: float) -> None:
+    def acquired(self, connection: EndpointSide, connect_s: float) -> None:
         """Here is a connection."""
         self._waits_in = None
         self.connect_s = connect_s
@@ -169,23 +177,14 @@ class Attempts:
         else:
             self._waits_in = pool
 
-    def _send(self, upstream: Upstream, now: float) -> None:
-        """The head, and what of the body is here, in one write."""
-        request = self.request
-        assert request is not None
+    def _send(self, upstream: EndpointSide, now: float) -> None:
+        """The head, and what of the body is here."""
         self.upstream = upstream
         upstream.user = self  # type: ignore[assignment]  # there are no Attempts but Conversations
-        if request is self._head_of:
-            head = self._head
-        else:
-            head = self.edge.upstream_head(request)
-            if len(head) <= HEAD_KEPT_MAX:
-                self._head, self._head_of = head, request
-        if self._sent:
-            upstream.transport.write(head + self._sent)
+        body = self._sent
+        upstream.send_request(self, body or b"", self._trailers, self._complete)  # type: ignore[arg-type]
+        if body:
             self._limit_replay()
-        else:
-            upstream.transport.write(head)
         if self._complete:
             self.state = NEXT[self.state][SENT]
             self.client.set_deadline(now + self.spec.response_timeout_s)
@@ -193,6 +192,17 @@ class Attempts:
             self.state = NEXT[self.state][CONNECTED]
             self.client.set_deadline(now + self.proxy.limits.body_timeout_s)
             self.client.resume("connecting")
+
+    def upstream_head(self) -> bytes:
+        """The head as an HTTP/1 endpoint gets it."""
+        request = self.request
+        assert request is not None
+        if request is self._head_of:
+            return self._head
+        head = self.edge.upstream_head(request)
+        if len(head) <= HEAD_KEPT_MAX:
+            self._head, self._head_of = head, request
+        return head
 
     def _limit_replay(self) -> None:
         if self._sent is not None and len(self._sent) > self.proxy.limits.replay_max:

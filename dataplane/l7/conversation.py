@@ -1,22 +1,16 @@
 """One client connection's exchanges, one after the other: the answer's half, the end, and the record.
 
-Together with `attempts` this is what drives `exchange`'s table, without any socket of its own: the endpoint's side
-calls `answered` (a whole response in one read: the common case) or `interim`, `responded`, `response_data` and
-`response_end`, the client's side `client_lost`, and both sides' transports are written to. Every path to an end goes
-through `_end`, so that connection, lease and record are settled exactly once.
-
-A response is framed anew for the client: a length stays a length, everything else becomes chunks for HTTP/1.1 and
-ends with the connection for HTTP/1.0. Whether the connection persists is said in the head and then kept.
+Together with `attempts` this is what drives `exchange`'s table, without any socket and in no version of HTTP of its
+own: `sides` says what it asks of the client's side and of the endpoint's. The endpoint's side calls `answered` (a whole
+response in one read: the common case) or `interim`, `responded`, `response_data` and `response_end`, the client's side
+`client_lost`. Every path to an end goes through `_end`, so that connection, lease and record are settled exactly once.
 """
 
 from __future__ import annotations
 
-from typing import Final
-
 from dataplane.l7.answers import answer
 from dataplane.l7.attempts import Attempts
-from dataplane.l7.chunked import LAST_CHUNK, chunk
-from dataplane.l7.events import Fields, Framing, Request, Response
+from dataplane.l7.events import Fields, Framing, Response
 from dataplane.l7.exchange import (
     ABORT,
     ANSWER_BEGUN,
@@ -28,18 +22,14 @@ from dataplane.l7.exchange import (
     RESPONSE_END,
     SWITCH,
 )
-from dataplane.l7.headers import downstream_head, trailer_lines
-
-CHUNKED_LINE: Final = b"Transfer-Encoding: chunked\r\n"
 
 
 class Conversation(Attempts):
-    """The exchanges of one client connection. `ends_by_close`: the client sees the answer's end by our closing."""
+    """The exchanges of one client connection."""
 
-    __slots__ = ("_chunks", "_is_last")
+    __slots__ = ("_persists",)
 
-    _chunks: bool
-    _is_last: bool
+    _persists: bool  # the answer under way said that another request may follow
 
     def __repr__(self) -> str:
         return f"<Conversation {self.state}, {self.exchanges} exchanges, now {self.request!r} to {self.endpoint!r}>"
@@ -49,27 +39,17 @@ class Conversation(Attempts):
     def answered(self, response: Response, body: bytes) -> None:
         """A whole response with a length, to a whole request: the common case."""
         now = self.proxy.clock()
-        request, client = self.request, self.client
-        assert request is not None
-        terms = request.terms
         self.first_byte_s = now - self.began
         self.bytes_out = len(body)
         self.status = response.status
-        if response.plain and terms.minor and terms.keep_alive and not client.closes:
-            client.transport.write(response.plain + body)
-            self.state = NEXT[self.state][ANSWERED]
-        else:
-            closing = self._closes(request)
-            head = downstream_head(response, request, self.proxy.date, framing=b"", closing=closing)
-            client.transport.write(head + body)
-            self.state = NEXT[self.state][LAST if closing else ANSWERED]
+        persists = self.client.answer(response, body, self.request, True)
+        self.state = NEXT[self.state][ANSWERED if persists else LAST]
         self._end("ok", now, reusable=response.keep_alive)
 
     def interim(self, response: Response) -> None:
-        """A 1xx: passed on to whoever can understand it (RFC 9110 15.2)."""
+        """A 1xx."""
         assert self.request is not None
-        if self.request.terms.minor:
-            self.client.transport.write(response.head + b"\r\n")
+        self.client.interim(response, self.request)
         self.await_more()
 
     def responded(self, response: Response, framing: Framing) -> None:
@@ -78,22 +58,15 @@ class Conversation(Attempts):
         assert request is not None
         self.first_byte_s = self.proxy.clock() - self.began
         self.status = response.status
-        unsized = framing in ("chunked", "close")
-        self._chunks = unsized and request.terms.minor == 1
-        self.ends_by_close = unsized and not request.terms.minor
-        self._is_last = self._closes(request) or self.ends_by_close or not self._complete
-        chunked = self._chunks or (request.terms.is_head and request.terms.minor and response.body == "chunked")
-        framing_line = CHUNKED_LINE if chunked else b""
-        head = downstream_head(response, request, self.proxy.date, framing=framing_line, closing=self._is_last)
         self.state = NEXT[self.state][RESPONSE]
         self._sent = None
-        self.client.transport.write(head)
+        self._persists = self.client.begin_answer(response, framing, request, complete=self._complete)
         self.await_more()
 
     def response_data(self, data: bytes) -> None:
         """A piece of the response's body, not empty."""
         self.bytes_out += len(data)
-        self.client.transport.write(chunk(data) if self._chunks else data)
+        self.client.send(data)
         self.await_more()
 
     def await_more(self) -> None:
@@ -103,13 +76,9 @@ class Conversation(Attempts):
 
     def response_end(self, trailers: Fields, *, reusable: bool) -> None:
         """The response is complete."""
-        request = self.request
-        assert request is not None
-        if self._chunks:
-            lines = trailer_lines(trailers) if trailers and request.terms.trailers else b""
-            self.client.transport.write(b"0\r\n%b\r\n" % lines if lines else LAST_CHUNK)
-        last = self._is_last or not self._complete
-        self.state = NEXT[self.state][LAST if last else RESPONSE_END]
+        assert self.request is not None
+        self.client.end_answer(trailers, self.request)
+        self.state = NEXT[self.state][RESPONSE_END if self._persists and self._complete else LAST]
         self._end("ok", self.proxy.clock(), reusable=reusable and self._complete)
 
     def switch(self, response: Response, rest: bytes) -> None:
@@ -120,10 +89,8 @@ class Conversation(Attempts):
         self.first_byte_s = self.proxy.clock() - self.began
         self.status = response.status
         self.state = NEXT[self.state][SWITCH]
-        head = downstream_head(response, request, self.proxy.date, framing=b"", closing=False)
-        self.client.transport.write(head + rest)
         self.bytes_out += len(rest)
-        self.client.open_tunnel(upstream)
+        self.client.switch(response, request, rest, upstream)
 
     def tunnel_end(self, outcome: str) -> None:
         """The tunnel is closed on both sides."""
@@ -134,12 +101,9 @@ class Conversation(Attempts):
 
     def reply(self, status: int, text: str, outcome: str) -> None:
         """The connection persists if the request is complete and wants it to."""
-        request = self.request
-        assert request is not None
-        closing = not self._complete or self._closes(request)
         self.status = status
-        self.client.transport.write(answer(status, text, request, self.proxy.date, closing=closing))
-        self.state = NEXT[self.state][LAST if closing else ANSWERED]
+        persists = self.client.answer(*answer(status, text), self.request, self._complete)
+        self.state = NEXT[self.state][ANSWERED if persists else LAST]
         self._end(outcome, self.proxy.clock(), reusable=False)
 
     def refuse(self, status: int, text: str) -> None:
@@ -151,7 +115,7 @@ class Conversation(Attempts):
             self._forget(None)
             self.began = self.proxy.clock()
         self.status = status
-        self.client.transport.write(answer(status, text, self.request, self.proxy.date, closing=True))
+        self.client.answer(*answer(status, text), self.request, False)
         self.state = NEXT[self.state][LAST]
         self._end("bad_request", self.proxy.clock(), reusable=False)
 
@@ -168,9 +132,6 @@ class Conversation(Attempts):
             self.state = NEXT[self.state][ABORT]
 
     # the end
-
-    def _closes(self, request: Request) -> bool:
-        return self.client.closes or not request.terms.keep_alive
 
     def _end(self, outcome: str, now: float, *, reusable: bool) -> None:
         """The exchange is over: give back connection and lease, record it, and let the client go on."""

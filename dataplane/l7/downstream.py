@@ -22,11 +22,12 @@ import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dataplane.l7.chunked import LAST_CHUNK, ChunkedDecoder, chunk
+from dataplane.l7.answering import Answering
+from dataplane.l7.chunked import ChunkedDecoder
 from dataplane.l7.codec import head_end
 from dataplane.l7.conversation import Conversation
 from dataplane.l7.deadlines import NEVER
-from dataplane.l7.events import Refusal, Request
+from dataplane.l7.events import Refusal, Request, Response
 from dataplane.l7.exchange import (
     ABORT,
     CLOSED,
@@ -42,13 +43,14 @@ from dataplane.l7.exchange import (
     TUNNEL,
     WAITING,
 )
-from dataplane.l7.headers import Forwarding, edge_of
+from dataplane.l7.headers import Forwarding, downstream_head, edge_of
 from dataplane.l7.upgrade import Tunnel
+from dataplane.l7.upstream import Upstream
 from dataplane.table import Resolve
 
 if TYPE_CHECKING:
     from dataplane.l7.proxy import HttpProxy
-    from dataplane.l7.upstream import Upstream
+    from dataplane.l7.sides import EndpointSide
 
 _RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() resets
 
@@ -64,12 +66,12 @@ class Site:
     via: bytes
 
 
-class Downstream(asyncio.Protocol):
+class Downstream(Answering, asyncio.Protocol):
     """A client's connection."""
 
     __slots__ = ("_buffered", "_decoder", "_held", "_last", "_last_request", "_left", "_lingered", "_pauses",
-                 "_pumping", "_reading", "_seen", "_site", "_whole", "bucket", "closes", "deadline", "full",
-                 "half_closed", "proxy", "talk", "transport")  # fmt: skip
+                 "_pumping", "_reading", "_seen", "_site", "_whole", "bucket", "deadline", "full",
+                 "half_closed", "talk")  # fmt: skip
 
     transport: asyncio.Transport
     talk: Conversation
@@ -82,6 +84,7 @@ class Downstream(asyncio.Protocol):
         self._last_request: Request | None = None
         self.deadline = self.bucket = NEVER
         self.closes = proxy.draining  # the answer under way, or the next one, is the last
+        self.ends_by_close = False
         self.full = False  # the client does not take its answer as fast as it comes
         self.half_closed = False
         self._buffered = 0
@@ -249,7 +252,6 @@ class Downstream(asyncio.Protocol):
             piece = data if len(data) <= self._left else data[: self._left]
             self._left -= len(piece)
             done, rest = not self._left, data[len(piece) :]
-            talk.body(piece, len(piece))
         else:
             try:
                 piece = decoder.feed(data)
@@ -262,14 +264,13 @@ class Downstream(asyncio.Protocol):
                 self._reading = False
                 talk.refuse(413, f"the body is longer than {self.proxy.limits.body_max} bytes")
                 return
-            coded = chunk(piece) + LAST_CHUNK if done else chunk(piece)
-            if coded:
-                talk.body(coded, len(piece))
-        if done:
-            self._reading = False
-            self._decoder = None
-            self._held = rest
-            talk.body_end()
+        if not done:
+            talk.body(piece)
+            return
+        self._reading = False
+        self._decoder = None
+        self._held = rest
+        talk.body_end(piece)
 
     # what the conversation says
 
@@ -297,7 +298,7 @@ class Downstream(asyncio.Protocol):
 
     def _cut(self) -> None:
         """An answer that is incomplete must look incomplete: where closing is the end of the body, reset."""
-        if self.talk.ends_by_close:
+        if self.ends_by_close:
             sock = self.transport.get_extra_info("socket")
             if sock is not None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
@@ -306,11 +307,14 @@ class Downstream(asyncio.Protocol):
             self.set_deadline(self.proxy.clock() + self.proxy.limits.send_timeout_s)
             self.transport.close()
 
-    def open_tunnel(self, upstream: Upstream) -> None:
+    def switch(self, response: Response, request: Request, rest: bytes, upstream: EndpointSide) -> None:
         """The endpoint switched protocols: whatever the client sent after its request belongs to the new one."""
-        rest, self._held = self._held, b""
+        assert isinstance(upstream, Upstream), "only HTTP/1 has upgrades"
+        head = downstream_head(response, request, self.proxy.date, framing=b"", closing=False)
+        self.transport.write(head + rest)
+        first, self._held = self._held, b""
         self.deadline = NEVER
-        Tunnel(self.proxy, self.talk, self, upstream, rest)
+        Tunnel(self.proxy, self.talk, self, upstream, first)
 
     # pace and time
 

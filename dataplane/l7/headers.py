@@ -137,8 +137,12 @@ edge_of: Final = lru_cache(maxsize=1024)(Edge)
 """Connections of one client to one address share theirs."""
 
 
-def downstream_head(response: Response, request: Request, date: bytes, *, framing: bytes, closing: bool) -> bytes:
-    """The head that goes to the client. `framing` is our own line for the body, b"" if the origin's length stands."""
+def downstream_head(
+    response: Response, request: Request | None, date: bytes, *, framing: bytes, closing: bool
+) -> bytes:
+    """The head that goes to the client; `request` None: it could not be understood. `framing` is our own line for the
+    body, b"" if the origin's length stands.
+    """
     lines = [response.head]
     if not response.dated:
         lines.append(date)  # RFC 9110 6.6.1
@@ -149,7 +153,7 @@ def downstream_head(response: Response, request: Request, date: bytes, *, framin
         lines.append(b"Connection: close, Upgrade\r\n" if closing else b"Connection: Upgrade\r\n")
     elif closing:
         lines.append(b"Connection: close\r\n")
-    elif not request.terms.minor:
+    elif request is not None and not request.terms.minor:
         lines.append(b"Connection: keep-alive\r\n")
     lines.append(b"\r\n")
     return b"".join(lines)

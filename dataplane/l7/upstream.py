@@ -15,10 +15,10 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from dataplane.l7.chunked import ChunkedDecoder
+from dataplane.l7.chunked import LAST_CHUNK, ChunkedDecoder, chunk
 from dataplane.l7.codec import REMEMBERED_MAX, head_end
 from dataplane.l7.deadlines import NEVER
-from dataplane.l7.events import Framing, Refusal, Response
+from dataplane.l7.events import Fields, Framing, Refusal, Response
 from dataplane.l7.exchange import WAITING
 from dataplane.pool.pool import Pool
 
@@ -32,8 +32,8 @@ HEAD: Final = "head"
 class Upstream(asyncio.Protocol):
     """A connection to an endpoint, owned by its pool."""
 
-    __slots__ = ("_decoder", "_held", "_last", "_last_head", "_last_size", "_left", "_part", "_reusable", "_seen",
-                 "began", "bucket", "deadline", "made", "paused", "pool", "proxy", "served", "transport",
+    __slots__ = ("_coded", "_decoder", "_held", "_last", "_last_head", "_last_size", "_left", "_part", "_reusable",
+                 "_seen", "began", "bucket", "deadline", "made", "paused", "pool", "proxy", "served", "transport",
                  "user")  # fmt: skip
 
     _last: Response
@@ -50,6 +50,7 @@ class Upstream(asyncio.Protocol):
         self.paused = False
         self.made = False
         self._last_head = b""  # of a response with a length that came in one read: endpoints repeat themselves
+        self._coded = False  # the request's body goes in chunks
         self._last_size = -1  # of that head and its body
         self._start()
 
@@ -225,6 +226,27 @@ class Upstream(asyncio.Protocol):
         user.failed("bad_response")
 
     # the owner's calls
+
+    def send_request(self, talk: Conversation, body: bytes, trailers: Fields, complete: bool) -> None:
+        """The head, and what of the body is here, in one write."""
+        request = talk.request
+        assert request is not None
+        if request.terms.body == "chunked":
+            self._coded = True
+            body = chunk(body) + LAST_CHUNK if complete else chunk(body)
+        else:
+            self._coded = False
+        head = talk.upstream_head()
+        self.transport.write(head + body if body else head)
+
+    def send_body(self, data: bytes) -> None:
+        self.transport.write(chunk(data) if self._coded else data)
+
+    def end_body(self, data: bytes, trailers: Fields) -> None:
+        if self._coded:
+            self.transport.write(chunk(data) + LAST_CHUNK)
+        elif data:
+            self.transport.write(data)
 
     def pause(self) -> None:
         """Do not read: the client is slower."""
