@@ -83,6 +83,22 @@ DAEMON_SET = Kind("apps", "v1", "DaemonSet", "daemonsets", short_names=("ds",), 
 CONTROLLER_REVISION = Kind("apps", "v1", "ControllerRevision", "controllerrevisions")
 JOB = Kind("batch", "v1", "Job", "jobs", categories=("all",))
 CRON_JOB = Kind("batch", "v1", "CronJob", "cronjobs", short_names=("cj",), categories=("all",))
+HORIZONTAL_POD_AUTOSCALER = Kind(
+    "autoscaling",
+    "v2",
+    "HorizontalPodAutoscaler",
+    "horizontalpodautoscalers",
+    short_names=("hpa",),
+    categories=("all",),
+)
+HORIZONTAL_POD_AUTOSCALER_V1 = Kind(
+    "autoscaling",
+    "v1",
+    "HorizontalPodAutoscaler",
+    "horizontalpodautoscalers",
+    short_names=("hpa",),
+    categories=("all",),
+)
 INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", short_names=("ing",))
 INGRESS_CLASS = Kind("networking.k8s.io", "v1", "IngressClass", "ingressclasses", namespaced=False)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
@@ -101,10 +117,14 @@ CUSTOM_RESOURCE_DEFINITION = Kind(
 KINDS: tuple[Kind, ...] = (
     NAMESPACE, NODE, POD, SERVICE, ENDPOINTS, CONFIG_MAP, SECRET, SERVICE_ACCOUNT, EVENT, REPLICATION_CONTROLLER,
     EVENTS_EVENT, ENDPOINT_SLICE, REPLICA_SET, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB,
+    HORIZONTAL_POD_AUTOSCALER, HORIZONTAL_POD_AUTOSCALER_V1,
     INGRESS, INGRESS_CLASS, LEASE, POD_DISRUPTION_BUDGET, PRIORITY_CLASS, RESOURCE_QUOTA, LIMIT_RANGE,
     CUSTOM_RESOURCE_DEFINITION,
 )  # fmt: skip
-"""Every kind that is stored. Events are one stored resource seen through two groups: EVENTS_EVENT views EVENT."""
+"""Every kind that is served. Two of them are views of what is stored as another: VIEWED_AS."""
+
+VIEWED_AS: dict[Kind, Kind] = {EVENTS_EVENT: EVENT, HORIZONTAL_POD_AUTOSCALER_V1: HORIZONTAL_POD_AUTOSCALER}
+"""Events are one stored resource seen through two groups, autoscalers one seen in two versions: view -> stored."""
 
 BY_API_KIND: dict[tuple[str, str], Kind] = {(kind.api_version, kind.kind): kind for kind in KINDS}
 """By (apiVersion, kind), as an object names itself or an owner reference names an owner."""

@@ -18,6 +18,7 @@ from control.api.warnings import warnings_of
 
 _PACKAGES = {
     "": "io.k8s.api.core", "apps": "io.k8s.api.apps", "batch": "io.k8s.api.batch", "policy": "io.k8s.api.policy",
+    "autoscaling": "io.k8s.api.autoscaling",
     "networking.k8s.io": "io.k8s.api.networking", "discovery.k8s.io": "io.k8s.api.discovery",
     "coordination.k8s.io": "io.k8s.api.coordination", "scheduling.k8s.io": "io.k8s.api.scheduling",
     "events.k8s.io": "io.k8s.api.events",
@@ -26,7 +27,8 @@ _PACKAGES = {
 _WITH_STATUS = frozenset({
     kinds.NAMESPACE, kinds.NODE, kinds.POD, kinds.SERVICE, kinds.REPLICATION_CONTROLLER, kinds.REPLICA_SET,
     kinds.DEPLOYMENT, kinds.STATEFUL_SET, kinds.DAEMON_SET, kinds.JOB, kinds.CRON_JOB, kinds.INGRESS,
-    kinds.POD_DISRUPTION_BUDGET, kinds.RESOURCE_QUOTA,
+    kinds.POD_DISRUPTION_BUDGET, kinds.RESOURCE_QUOTA, kinds.HORIZONTAL_POD_AUTOSCALER,
+    kinds.HORIZONTAL_POD_AUTOSCALER_V1,
 })  # fmt: skip
 _WITH_SCALE = frozenset({kinds.REPLICATION_CONTROLLER, kinds.REPLICA_SET, kinds.DEPLOYMENT, kinds.STATEFUL_SET})
 _SUBRESOURCES: dict[Kind, tuple[str, ...]] = {

@@ -212,6 +212,10 @@ STRATEGIES: dict[Kind, Strategy] = {
     kinds.CONTROLLER_REVISION: plain(),
     kinds.JOB: Strategy(_create_job, _JOB.prepare_update, keep_all_but_status),
     kinds.CRON_JOB: with_status(empty_status=dict),
+    kinds.HORIZONTAL_POD_AUTOSCALER: with_status(empty_status=lambda: {"desiredReplicas": 0, "currentMetrics": None}),
+    kinds.HORIZONTAL_POD_AUTOSCALER_V1: with_status(
+        empty_status=lambda: dict.fromkeys(("currentReplicas", "desiredReplicas"), 0)
+    ),
     kinds.INGRESS: with_status(empty_status=lambda: {"loadBalancer": {}}),
     kinds.INGRESS_CLASS: Strategy(_born, with_status().prepare_update, _nothing_either),
     kinds.LEASE: plain(allows_create_on_update=True, allows_unconditional_update=False),

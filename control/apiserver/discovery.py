@@ -16,7 +16,7 @@ import hashlib
 import platform
 import sys
 
-from control.api.kinds import EVENT, EVENTS_EVENT, Kind
+from control.api.kinds import VIEWED_AS, Kind
 from control.api.objects import Object
 from control.api.rows import RESOURCES
 from control.api.scheme import Resource
@@ -24,8 +24,8 @@ from control.apiserver.subresources import VIRTUAL, Subresource, subresources_of
 
 GIT_VERSION = "v1.37.0+loopkube"
 GROUPS = (
-    "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "batch", "networking.k8s.io", "policy",
-    "scheduling.k8s.io", "coordination.k8s.io", "discovery.k8s.io",
+    "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "autoscaling", "batch",
+    "networking.k8s.io", "policy", "scheduling.k8s.io", "coordination.k8s.io", "discovery.k8s.io",
 )  # fmt: skip
 """In the order of kube-apiserver's legacy group list; groups that the scheme does not have yet are left out."""
 
@@ -113,7 +113,7 @@ def _row(resource: Resource) -> Object:
         row["shortNames"] = list(kind.short_names)
     if kind.categories:
         row["categories"] = list(kind.categories)
-    row["storageVersionHash"] = storage_version_hash(EVENT if kind == EVENTS_EVENT else kind)
+    row["storageVersionHash"] = storage_version_hash(VIEWED_AS.get(kind, kind))
     return row
 
 

@@ -1,7 +1,8 @@
-"""One stored resource seen through two groups: Events.
+"""One stored resource seen in two forms: Events in two groups, autoscalers in two versions.
 
 `events.k8s.io/v1` renamed the fields of the core Event and changed nothing else. loopkube stores the core form;
-requests through the other group are converted on the way in and out. All other kinds are stored as they are seen, so
+requests through the other group are converted on the way in and out. `autoscaling/v1` is an older form of what is
+stored as `autoscaling/v2` (`control.api.autoscaling`). All other kinds are stored as they are seen, so
 their view is None and costs nothing.
 """
 
@@ -12,7 +13,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from control.api.kinds import EVENT, EVENTS_EVENT, Kind
+from control.api.autoscaling import from_v1, to_v1
+from control.api.kinds import EVENT, EVENTS_EVENT, HORIZONTAL_POD_AUTOSCALER, HORIZONTAL_POD_AUTOSCALER_V1, Kind
 from control.api.objects import Object, meta, parse_time
 
 EVENT_TTL = timedelta(hours=1)  # kube-apiserver's --event-ttl
@@ -56,7 +58,10 @@ def to_core(event: Object) -> Object:
     return core
 
 
-VIEWS: Mapping[Kind, View] = {EVENTS_EVENT: View(EVENT, to_events_k8s_io, to_core)}
+VIEWS: Mapping[Kind, View] = {
+    EVENTS_EVENT: View(EVENT, to_events_k8s_io, to_core),
+    HORIZONTAL_POD_AUTOSCALER_V1: View(HORIZONTAL_POD_AUTOSCALER, to_v1, from_v1),
+}
 
 
 def is_expired(event: Mapping[str, Any], now: datetime) -> bool:

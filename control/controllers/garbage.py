@@ -26,7 +26,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from control.api.kinds import EVENT, EVENTS_EVENT, KINDS, NAMESPACE, Kind
+from control.api.kinds import EVENT, KINDS, NAMESPACE, VIEWED_AS, Kind
 from control.api.objects import (
     Key,
     Object,
@@ -45,7 +45,7 @@ from control.mirror.world import World
 FOREGROUND = "foregroundDeletion"
 ORPHAN = "orphan"
 
-COLLECTED = tuple(kind for kind in KINDS if kind not in (EVENT, EVENTS_EVENT))
+COLLECTED = tuple(kind for kind in KINDS if kind != EVENT and kind not in VIEWED_AS)
 """Events have no owners and too many of them come; all other kinds do take part."""
 
 _BY_RESOURCE = {kind.resource: kind for kind in COLLECTED}

@@ -16,7 +16,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from control.api.kinds import CONFIG_MAP, EVENT, EVENTS_EVENT, KINDS, NAMESPACE, SERVICE_ACCOUNT, Kind
+from control.api.kinds import CONFIG_MAP, EVENT, KINDS, NAMESPACE, SERVICE_ACCOUNT, VIEWED_AS, Kind
 from control.api.objects import (
     Key,
     Object,
@@ -43,8 +43,8 @@ ROOT_CA_TEXT = (
     "internal service IP or kubernetes.default.svc. No other usage is guaranteed across distributions of Kubernetes "
     "clusters."
 )
-CONTENT = tuple(kind for kind in KINDS if kind.namespaced and kind != EVENTS_EVENT)
-"""The kinds that live in namespaces; EVENTS_EVENT is a view of EVENT."""
+CONTENT = tuple(kind for kind in KINDS if kind.namespaced and kind not in VIEWED_AS)
+"""The kinds that live in namespaces, each once."""
 
 MIRRORED = tuple(kind for kind in CONTENT if kind != EVENT)
 """Events come too often to be mirrored for the sake of a rare deletion."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from control.api import kinds
-from control.api.columns import cluster, network, workloads
+from control.api.columns import autoscaling, cluster, network, workloads
 from control.api.columns.cells import AGE, NAME
 from control.api.columns.pods import POD_COLUMNS
 from control.api.kinds import Kind
@@ -29,6 +29,8 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
     kinds.CONTROLLER_REVISION: workloads.CONTROLLER_REVISION_COLUMNS,
     kinds.JOB: workloads.JOB_COLUMNS,
     kinds.CRON_JOB: workloads.CRON_JOB_COLUMNS,
+    kinds.HORIZONTAL_POD_AUTOSCALER: autoscaling.AUTOSCALER_COLUMNS,
+    kinds.HORIZONTAL_POD_AUTOSCALER_V1: autoscaling.AUTOSCALER_V1_COLUMNS,
     kinds.INGRESS: network.INGRESS_COLUMNS,
     kinds.INGRESS_CLASS: network.INGRESS_CLASS_COLUMNS,
     kinds.LEASE: cluster.LEASE_COLUMNS,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from control.api import kinds
-from control.api.defaults import apps, batch, core, networking
+from control.api.defaults import apps, autoscaling, batch, core, networking
 from control.api.defaults.pod import default_pod
 from control.api.kinds import Kind
 from control.api.objects import Object
@@ -28,6 +28,8 @@ DEFAULTS: dict[Kind, Callable[[Object], None]] = {
     kinds.DAEMON_SET: apps.default_daemon_set,
     kinds.JOB: batch.default_job,
     kinds.CRON_JOB: batch.default_cron_job,
+    kinds.HORIZONTAL_POD_AUTOSCALER: autoscaling.default_autoscaler,
+    kinds.HORIZONTAL_POD_AUTOSCALER_V1: autoscaling.default_autoscaler_v1,
     kinds.ENDPOINT_SLICE: networking.default_endpoint_slice,
     kinds.INGRESS_CLASS: networking.default_ingress_class,
     kinds.PRIORITY_CLASS: core.default_priority_class,

@@ -145,7 +145,7 @@ def write(path: Path, value: Any) -> None:
 def main() -> None:
     bent = source()
     served = {(kind.group, kind.version) for kind in KINDS} | {
-        ("authorization.k8s.io", "v1"), ("authentication.k8s.io", "v1"), ("autoscaling", "v1"),
+        ("authorization.k8s.io", "v1"), ("authentication.k8s.io", "v1"),
     }  # fmt: skip
     kept = reachable(bent, [*roots_of(bent), *OTHERS])
     definitions = {name: published(name, bent[name], served) for name in kept}

@@ -13,7 +13,19 @@ from control.api import kinds
 from control.api.kinds import Kind
 from control.api.objects import Object
 from control.api.status import FieldError
-from control.api.validation import batch, cluster, config, endpoints, ingress, meta, pod, pod_update, service, workload
+from control.api.validation import (
+    autoscaling,
+    batch,
+    cluster,
+    config,
+    endpoints,
+    ingress,
+    meta,
+    pod,
+    pod_update,
+    service,
+    workload,
+)
 
 Check = Callable[[Object], list[FieldError]]
 UpdateCheck = Callable[[Object, Object], list[FieldError]]
@@ -70,6 +82,12 @@ RULES: dict[Kind, Rule] = {
     kinds.CONTROLLER_REVISION: Rule(cluster.validate_revision, cluster.validate_revision_update),
     kinds.JOB: Rule(batch.validate_job, batch.validate_job_update, batch.validate_job_status),
     kinds.CRON_JOB: Rule(batch.validate_cron_job),
+    kinds.HORIZONTAL_POD_AUTOSCALER: Rule(
+        autoscaling.validate_autoscaler, status=autoscaling.validate_autoscaler_status
+    ),
+    kinds.HORIZONTAL_POD_AUTOSCALER_V1: Rule(
+        autoscaling.validate_autoscaler_v1, status=autoscaling.validate_autoscaler_status
+    ),
     kinds.INGRESS: Rule(
         ingress.validate_ingress_create, status=ingress.validate_ingress_status, check_update=ingress.validate_ingress
     ),

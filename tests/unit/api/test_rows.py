@@ -17,6 +17,7 @@ from control.api.objects import Object, copy_of
 from control.api.rows import BY_PATH, RESOURCES
 from control.api.schema import schema_of
 from tests.fakes import manifests
+from tests.fakes.autoscalers import autoscaler
 from tests.fakes.generated import fitting
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
@@ -34,6 +35,10 @@ EXAMPLES: dict[Kind, Object] = {
     kinds.INGRESS_CLASS: {"spec": {"controller": "loopkube.io/ingress"}},
     kinds.ENDPOINT_SLICE: {
         "addressType": "IPv4", "endpoints": [{"addresses": ["127.0.0.1"]}], "ports": [{"port": 80}],
+    },
+    kinds.HORIZONTAL_POD_AUTOSCALER: {"spec": autoscaler()["spec"]},
+    kinds.HORIZONTAL_POD_AUTOSCALER_V1: {
+        "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 3},
     },
     kinds.CONTROLLER_REVISION: {"data": {"spec": {}}, "revision": 1},
     kinds.EVENT: {"involvedObject": {"kind": "Pod", "name": "a", "namespace": "default"}},

@@ -1,7 +1,8 @@
-"""Events through both groups, and when they are forgotten."""
+"""Events through both groups, and when they are forgotten; autoscalers in both versions."""
 
 from __future__ import annotations
 
+from tests.fakes.autoscalers import autoscaler, pods
 from tests.fakes.cluster import CORE, cluster
 
 NEW = "/apis/events.k8s.io/v1/namespaces/default/events"
@@ -74,3 +75,41 @@ async def test_events_are_forgotten_an_hour_after_they_were_last_seen() -> None:
         api.clock.advance(1)
         await api.server.tend()
         assert (await api.get(f"{CORE}/events/e")).status == 404
+
+
+V1, V2 = (f"/apis/autoscaling/{version}/namespaces/default/horizontalpodautoscalers" for version in ("v1", "v2"))
+AUTOSCALER = {
+    "metadata": {"name": "web"},
+    "spec": {"scaleTargetRef": {"kind": "Deployment", "name": "web"}, "maxReplicas": 3},
+}
+
+
+async def test_an_autoscaler_of_v1_is_one_of_v2() -> None:
+    async with cluster() as api:
+        made = await api.post(V1, AUTOSCALER)
+        assert (made.status, made.body["spec"]["targetCPUUtilizationPercentage"]) == (201, 80)
+        seen = (await api.get(f"{V2}/web")).body
+        target = {"type": "Utilization", "averageUtilization": 80}
+        assert seen["spec"]["metrics"] == [{"type": "Resource", "resource": {"name": "cpu", "target": target}}]
+        assert seen["metadata"]["generation"] == 1
+        status = {"currentReplicas": 1, "desiredReplicas": 2, "currentMetrics": []}
+        assert (await api.put(f"{V2}/web/status", {**seen, "status": status})).status == 200
+        patch = {"spec": {"targetCPUUtilizationPercentage": 50}}
+        patched = await api.patch(f"{V1}/web", patch)
+        assert patched.body["status"] == {"currentReplicas": 1, "desiredReplicas": 2}
+        seen = (await api.get(f"{V2}/web")).body
+        assert seen["spec"]["metrics"][0]["resource"]["target"]["averageUtilization"] == 50
+        assert (seen["metadata"]["generation"], seen["status"]["desiredReplicas"]) == (2, 2)
+        assert [item["metadata"]["name"] for item in (await api.get(V1)).body["items"]] == ["web"]
+
+
+async def test_a_metric_that_v1_has_no_field_for_survives_a_write_through_v1() -> None:
+    async with cluster() as api:
+        metric = pods("hits", averageValue="3")
+        assert (await api.post(V2, autoscaler("web", metric))).status == 201
+        seen = (await api.get(f"{V1}/web")).body
+        assert "targetCPUUtilizationPercentage" not in seen["spec"]
+        assert (await api.put(f"{V1}/web", {**seen, "spec": {**seen["spec"], "maxReplicas": 4}})).status == 200
+        after = (await api.get(f"{V2}/web")).body
+        assert (after["spec"]["metrics"], after["spec"]["maxReplicas"]) == ([metric], 4)
+        assert "annotations" not in after["metadata"]
