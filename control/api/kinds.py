@@ -99,6 +99,9 @@ HORIZONTAL_POD_AUTOSCALER_V1 = Kind(
     short_names=("hpa",),
     categories=("all",),
 )
+PERSISTENT_VOLUME = Kind("", "v1", "PersistentVolume", "persistentvolumes", namespaced=False, short_names=("pv",))
+PERSISTENT_VOLUME_CLAIM = Kind("", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", short_names=("pvc",))
+STORAGE_CLASS = Kind("storage.k8s.io", "v1", "StorageClass", "storageclasses", namespaced=False, short_names=("sc",))
 INGRESS = Kind("networking.k8s.io", "v1", "Ingress", "ingresses", short_names=("ing",))
 INGRESS_CLASS = Kind("networking.k8s.io", "v1", "IngressClass", "ingressclasses", namespaced=False)
 LEASE = Kind("coordination.k8s.io", "v1", "Lease", "leases")
@@ -118,8 +121,8 @@ KINDS: tuple[Kind, ...] = (
     NAMESPACE, NODE, POD, SERVICE, ENDPOINTS, CONFIG_MAP, SECRET, SERVICE_ACCOUNT, EVENT, REPLICATION_CONTROLLER,
     EVENTS_EVENT, ENDPOINT_SLICE, REPLICA_SET, DEPLOYMENT, STATEFUL_SET, DAEMON_SET, CONTROLLER_REVISION, JOB, CRON_JOB,
     HORIZONTAL_POD_AUTOSCALER, HORIZONTAL_POD_AUTOSCALER_V1,
-    INGRESS, INGRESS_CLASS, LEASE, POD_DISRUPTION_BUDGET, PRIORITY_CLASS, RESOURCE_QUOTA, LIMIT_RANGE,
-    CUSTOM_RESOURCE_DEFINITION,
+    PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, STORAGE_CLASS, INGRESS, INGRESS_CLASS, LEASE, POD_DISRUPTION_BUDGET, PRIORITY_CLASS,
+    RESOURCE_QUOTA, LIMIT_RANGE, CUSTOM_RESOURCE_DEFINITION,
 )  # fmt: skip
 """Every kind that is served. Two of them are views of what is stored as another: VIEWED_AS."""
 

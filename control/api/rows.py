@@ -22,13 +22,14 @@ _PACKAGES = {
     "networking.k8s.io": "io.k8s.api.networking", "discovery.k8s.io": "io.k8s.api.discovery",
     "coordination.k8s.io": "io.k8s.api.coordination", "scheduling.k8s.io": "io.k8s.api.scheduling",
     "events.k8s.io": "io.k8s.api.events",
+    "storage.k8s.io": "io.k8s.api.storage",
     "apiextensions.k8s.io": "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions",
 }  # fmt: skip
 _WITH_STATUS = frozenset({
     kinds.NAMESPACE, kinds.NODE, kinds.POD, kinds.SERVICE, kinds.REPLICATION_CONTROLLER, kinds.REPLICA_SET,
     kinds.DEPLOYMENT, kinds.STATEFUL_SET, kinds.DAEMON_SET, kinds.JOB, kinds.CRON_JOB, kinds.INGRESS,
     kinds.POD_DISRUPTION_BUDGET, kinds.RESOURCE_QUOTA, kinds.HORIZONTAL_POD_AUTOSCALER,
-    kinds.HORIZONTAL_POD_AUTOSCALER_V1,
+    kinds.HORIZONTAL_POD_AUTOSCALER_V1, kinds.PERSISTENT_VOLUME, kinds.PERSISTENT_VOLUME_CLAIM,
 })  # fmt: skip
 _WITH_SCALE = frozenset({kinds.REPLICATION_CONTROLLER, kinds.REPLICA_SET, kinds.DEPLOYMENT, kinds.STATEFUL_SET})
 _SUBRESOURCES: dict[Kind, tuple[str, ...]] = {

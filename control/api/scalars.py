@@ -37,6 +37,8 @@ EMPTY_IS_A_VALUE = frozenset({
 EMPTY_IS_A_VALUE_OF = frozenset({
     ("io.k8s.api.discovery.v1.EndpointPort", "name"), ("io.k8s.api.discovery.v1.Endpoint", "nodeName"),
     ("io.k8s.api.networking.v1.IngressClassParametersReference", "namespace"),
+    ("io.k8s.api.core.v1.HostPathVolumeSource", "type"), ("io.k8s.api.storage.v1.StorageClass", "reclaimPolicy"),
+    ("io.k8s.api.storage.v1.StorageClass", "volumeBindingMode"),
 })  # fmt: skip
 
 ZERO_IS_ABSENT = frozenset({

@@ -54,10 +54,9 @@ _CONTAINER_FIELDS: tuple[Row, ...] = (
 )
 
 _FOREIGN_VOLUMES = (
-    "awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "csi", "ephemeral", "fc", "flexVolume",
-    "flocker", "gcePersistentDisk", "gitRepo", "glusterfs", "hostPath", "image", "iscsi", "nfs",
-    "persistentVolumeClaim", "photonPersistentDisk", "portworxVolume", "quobyte", "rbd", "scaleIO", "storageos",
-    "vsphereVolume",
+    "awsElasticBlockStore", "azureDisk", "azureFile", "cephfs", "cinder", "csi", "fc", "flexVolume", "flocker",
+    "gcePersistentDisk", "gitRepo", "glusterfs", "image", "iscsi", "nfs", "photonPersistentDisk", "portworxVolume",
+    "quobyte", "rbd", "scaleIO", "storageos", "vsphereVolume",
 )  # fmt: skip
 
 POD_SPEC: tuple[Row, ...] = (
@@ -98,9 +97,8 @@ POD_SPEC: tuple[Row, ...] = (
 )
 
 _TEMPLATE = "spec.template.spec"
-_NO_CLAIMS = (
-    "not implemented by loopkube: PersistentVolumeClaims are not served, the pods will wait in ContainerCreating"
-)
+_ONE_SIZE = "not enforced by loopkube: a volume is a directory, which may grow beyond it"
+_PLAIN = "not implemented by loopkube: volumes are plain directories"
 
 TABLE: dict[Kind, tuple[Row, ...]] = {
     kinds.SERVICE: (
@@ -114,7 +112,17 @@ TABLE: dict[Kind, tuple[Row, ...]] = {
         ("spec.defaultBackend.resource", "not implemented by loopkube: requests get 503"),
         ("spec.rules.http.paths.backend.resource", "not implemented by loopkube: requests get 503"),
     ),
-    kinds.STATEFUL_SET: (("spec.volumeClaimTemplates", _NO_CLAIMS),),
+    kinds.PERSISTENT_VOLUME: (
+        *((f"spec.{kind}", _WAITS) for kind in _FOREIGN_VOLUMES if kind not in ("gitRepo", "image")),
+        ("spec.mountOptions", _PLAIN),
+        ("spec.volumeMode", _WAITS, ("Filesystem",)),
+    ),
+    kinds.PERSISTENT_VOLUME_CLAIM: (
+        ("spec.resources.limits", _ONE_SIZE),
+        ("spec.dataSource", _PLAIN),
+        ("spec.dataSourceRef", _PLAIN),
+        ("spec.volumeMode", _WAITS, ("Filesystem",)),
+    ),
 }
 
 _POD_SPECS: dict[Kind, str] = {

@@ -1,9 +1,10 @@
 """What exists in every cluster before anybody creates anything.
 
 The four namespaces, the Service `default/kubernetes` at the first address of the service range with the API server as
-its endpoint, the IngressClass that loopkube's own ingress serves (the default class), and the two system priority
-classes. All of it is compared at each start, so an upgrade adds what is new and a moved API port is put right; what
-users have changed in their own fields stays.
+its endpoint, the IngressClass that loopkube's own ingress serves (the default class), the StorageClass `standard` (the
+default class too, as in kind; unlike kind's it lets volumes grow), and the two system priority classes. All of it is
+compared at each start, so an upgrade adds what is new and a moved API port is put right; what users have changed in
+their own fields stays.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from control.api.kinds import (
     NAMESPACE,
     PRIORITY_CLASS,
     SERVICE,
+    STORAGE_CLASS,
     Kind,
 )
 from control.api.objects import Object
+from control.api.storage import IS_DEFAULT, PROVISIONER, STANDARD
 
 NAMESPACES = ("default", "kube-system", "kube-public", "kube-node-lease")
 INGRESS_CLASS_NAME = "loopkube"
@@ -67,6 +70,20 @@ def cluster(service_address: str, api_port: int) -> list[Wanted]:
                 INGRESS_CLASS_NAME,
                 annotations={"ingressclass.kubernetes.io/is-default-class": "true"},
                 spec={"controller": INGRESS_CONTROLLER},
+            ),
+        )
+    )
+    wanted.append(
+        Wanted(
+            STORAGE_CLASS,
+            _object(
+                STORAGE_CLASS,
+                STANDARD,
+                annotations={IS_DEFAULT: "true"},
+                provisioner=PROVISIONER,
+                reclaimPolicy="Delete",
+                volumeBindingMode="WaitForFirstConsumer",
+                allowVolumeExpansion=True,
             ),
         )
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from control.api import kinds
-from control.api.columns import autoscaling, cluster, network, workloads
+from control.api.columns import autoscaling, cluster, network, storage, workloads
 from control.api.columns.cells import AGE, NAME
 from control.api.columns.pods import POD_COLUMNS
 from control.api.kinds import Kind
@@ -35,6 +35,9 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
     kinds.INGRESS_CLASS: network.INGRESS_CLASS_COLUMNS,
     kinds.LEASE: cluster.LEASE_COLUMNS,
     kinds.POD_DISRUPTION_BUDGET: workloads.DISRUPTION_BUDGET_COLUMNS,
+    kinds.PERSISTENT_VOLUME: storage.VOLUME_COLUMNS,
+    kinds.PERSISTENT_VOLUME_CLAIM: storage.CLAIM_COLUMNS,
+    kinds.STORAGE_CLASS: storage.STORAGE_CLASS_COLUMNS,
     kinds.PRIORITY_CLASS: cluster.PRIORITY_CLASS_COLUMNS,
 }
 

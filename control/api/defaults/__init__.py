@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from control.api import kinds
-from control.api.defaults import apps, autoscaling, batch, core, networking
+from control.api.defaults import apps, autoscaling, batch, core, networking, storage
 from control.api.defaults.pod import default_pod
 from control.api.kinds import Kind
 from control.api.objects import Object
@@ -32,6 +32,9 @@ DEFAULTS: dict[Kind, Callable[[Object], None]] = {
     kinds.HORIZONTAL_POD_AUTOSCALER_V1: autoscaling.default_autoscaler_v1,
     kinds.ENDPOINT_SLICE: networking.default_endpoint_slice,
     kinds.INGRESS_CLASS: networking.default_ingress_class,
+    kinds.PERSISTENT_VOLUME: storage.default_volume,
+    kinds.PERSISTENT_VOLUME_CLAIM: storage.default_claim,
+    kinds.STORAGE_CLASS: storage.default_storage_class,
     kinds.PRIORITY_CLASS: core.default_priority_class,
 }
 

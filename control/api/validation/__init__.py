@@ -16,6 +16,7 @@ from control.api.status import FieldError
 from control.api.validation import (
     autoscaling,
     batch,
+    claim,
     cluster,
     config,
     endpoints,
@@ -24,6 +25,7 @@ from control.api.validation import (
     pod,
     pod_update,
     service,
+    storage,
     workload,
 )
 
@@ -96,6 +98,11 @@ RULES: dict[Kind, Rule] = {
     kinds.POD_DISRUPTION_BUDGET: Rule(
         cluster.validate_disruption_budget, status=cluster.validate_disruption_status
     ),
+    kinds.PERSISTENT_VOLUME: Rule(storage.validate_volume, storage.validate_volume_update),
+    kinds.PERSISTENT_VOLUME_CLAIM: Rule(
+        claim.validate_claim, claim.validate_claim_update, claim.validate_claim_status
+    ),
+    kinds.STORAGE_CLASS: Rule(storage.validate_storage_class, storage.validate_storage_class_update),
     kinds.PRIORITY_CLASS: Rule(cluster.validate_priority_class, cluster.validate_priority_class_update),
 }  # fmt: skip
 

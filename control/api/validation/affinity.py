@@ -22,7 +22,7 @@ def validate_affinity(affinity: Object, path: str) -> list[FieldError]:
     found: list[FieldError] = []
     node = affinity.get("nodeAffinity") or {}
     if _REQUIRED in node:
-        found += _node_selector(node[_REQUIRED], f"{path}.nodeAffinity.{_REQUIRED}")
+        found += validate_node_selector(node[_REQUIRED], f"{path}.nodeAffinity.{_REQUIRED}")
     for index, term in enumerate(node.get(_PREFERRED) or ()):
         at = f"{path}.nodeAffinity.{_PREFERRED}[{index}]"
         found += _weight(term, at) + _node_term(term.get("preference") or {}, f"{at}.preference")
@@ -41,7 +41,7 @@ def _weight(term: Object, path: str) -> list[FieldError]:
     return [] if 1 <= weight <= 100 else [faults.invalid(f"{path}.weight", weight, "must be in the range 1-100")]
 
 
-def _node_selector(selector: Object, path: str) -> list[FieldError]:
+def validate_node_selector(selector: Object, path: str) -> list[FieldError]:
     terms = selector.get("nodeSelectorTerms") or ()
     if not terms:
         return [faults.required(f"{path}.nodeSelectorTerms", "must have at least one node selector term")]

@@ -1,8 +1,8 @@
 """Volumes of a pod: a unique name and exactly one source, each with its required fields.
 
-The sources that loopkube can provide (files from ConfigMaps, Secrets, the downward API; empty folders) are checked in
-full. The others are real Kubernetes volumes that no node here can mount: of them only the required fields are
-checked, which are known from the published schema.
+The sources that loopkube can provide (files from ConfigMaps, Secrets, the downward API; empty folders, the machine's
+own, and those of claims) are checked in full. The others are real Kubernetes volumes that no node here can mount: of
+them only the required fields are checked, which are known from the published schema.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from control.api import faults, names, quantity
 from control.api.objects import Object
 from control.api.schema import schema_of
 from control.api.status import FieldError
+from control.api.validation.claim import validate_template as validate_claim_template
 from control.api.validation.container import descending_path
 from control.api.validation.environment import VOLUME_FIELDS, validate_field_ref, validate_resource_ref
 
@@ -62,7 +63,7 @@ def _empty_dir(source: Object, path: str) -> list[FieldError]:
     return []
 
 
-def _host_path(source: Object, path: str) -> list[FieldError]:
+def validate_host_path(source: Object, path: str) -> list[FieldError]:
     place = source.get("path") or ""
     found = [] if place else [faults.required(f"{path}.path")]
     if ".." in place.split("/"):
@@ -110,6 +111,13 @@ def _config_map(source: Object, path: str) -> list[FieldError]:
 
 def _claim(source: Object, path: str) -> list[FieldError]:
     return [] if source.get("claimName") else [faults.required(f"{path}.claimName")]
+
+
+def _ephemeral(source: Object, path: str) -> list[FieldError]:
+    template = source.get("volumeClaimTemplate")
+    if not template:
+        return [faults.required(f"{path}.volumeClaimTemplate")]
+    return validate_claim_template(template, f"{path}.volumeClaimTemplate")
 
 
 def _downward(source: Object, path: str) -> list[FieldError]:
@@ -169,6 +177,7 @@ def _token(token: Object, path: str) -> list[FieldError]:
 
 
 _SOURCES: dict[str, Callable[[Object, str], list[FieldError]]] = {
-    "emptyDir": _empty_dir, "hostPath": _host_path, "secret": _secret, "configMap": _config_map,
+    "emptyDir": _empty_dir, "hostPath": validate_host_path, "secret": _secret, "configMap": _config_map,
     "persistentVolumeClaim": _claim, "downwardAPI": _downward, "projected": _projected,
+    "ephemeral": _ephemeral,
 }  # fmt: skip

@@ -10,9 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from control.api.kinds import INGRESS, NAMESPACE, POD, PRIORITY_CLASS, Kind
+from control.api.kinds import (
+    INGRESS,
+    NAMESPACE,
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    PRIORITY_CLASS,
+    Kind,
+)
 from control.api.objects import Object
-from control.apiserver.admission import ingress_class, lifecycle, priority, service_account, tolerations
+from control.apiserver.admission import ingress_class, lifecycle, priority, service_account, storage, tolerations
 from control.apiserver.admission.lookup import Lookup
 
 Create = Callable[[Object, Lookup], None]
@@ -22,10 +30,13 @@ ON_CREATE: dict[Kind, tuple[Create, ...]] = {
     POD: (service_account.assign, tolerations.add_defaults, priority.resolve),
     PRIORITY_CLASS: (priority.check_one_default,),
     INGRESS: (ingress_class.assign_default,),
+    PERSISTENT_VOLUME: (storage.protect_volume,),
+    PERSISTENT_VOLUME_CLAIM: (storage.assign_default_class, storage.protect_claim),
 }
 ON_UPDATE: dict[Kind, tuple[Update, ...]] = {
     POD: (priority.keep,),
     PRIORITY_CLASS: (priority.check_one_default_update,),
+    PERSISTENT_VOLUME_CLAIM: (storage.check_growth,),
 }
 
 check_namespace = lifecycle.check_namespace

@@ -16,7 +16,7 @@ from control.api.kinds import KINDS, Kind
 from control.api.objects import Object, copy_of
 from control.api.rows import BY_PATH, RESOURCES
 from control.api.schema import schema_of
-from tests.fakes import manifests
+from tests.fakes import manifests, volumes
 from tests.fakes.autoscalers import autoscaler
 from tests.fakes.generated import fitting
 
@@ -32,6 +32,9 @@ EXAMPLES: dict[Kind, Object] = {
     kinds.INGRESS: manifests.ingress(),
     kinds.JOB: manifests.job(),
     kinds.CRON_JOB: manifests.cron_job(),
+    kinds.PERSISTENT_VOLUME: {"spec": volumes.volume()["spec"]},
+    kinds.PERSISTENT_VOLUME_CLAIM: {"spec": volumes.claim()["spec"]},
+    kinds.STORAGE_CLASS: {"provisioner": "loopkube.io/directory"},
     kinds.INGRESS_CLASS: {"spec": {"controller": "loopkube.io/ingress"}},
     kinds.ENDPOINT_SLICE: {
         "addressType": "IPv4", "endpoints": [{"addresses": ["127.0.0.1"]}], "ports": [{"port": 80}],

@@ -9,7 +9,8 @@ from control.api.objects import copy_of
 from control.api.rows import RESOURCES
 from control.api.schema import schema_of
 from control.api.warnings import IGNORED, POD_SPEC, TABLE, Row, warnings_of
-from tests.fakes.manifests import container, deployment, ingress, pod, pod_spec, service, workload
+from tests.fakes.manifests import container, deployment, ingress, pod, pod_spec, service
+from tests.fakes.volumes import volume
 
 ROWS = [("io.k8s.api.core.v1.PodSpec", row) for row in POD_SPEC] + [
     (RESOURCES[kind].definition, row) for kind, rows in TABLE.items() for row in rows
@@ -59,12 +60,10 @@ def test_harmless_values_are_no_reason() -> None:
     assert warnings_of(kinds.SERVICE)(service(externalTrafficPolicy="Local"), None)
 
 
-def test_claim_templates_say_that_their_pods_will_wait() -> None:
-    stateful = workload("StatefulSet")
-    assert not warnings_of(kinds.STATEFUL_SET)(stateful, None)
-    stateful["spec"]["volumeClaimTemplates"] = [{"metadata": {"name": "data"}}]
-    (text,) = warnings_of(kinds.STATEFUL_SET)(stateful, None)
-    assert text.startswith("spec.volumeClaimTemplates: ")
+def test_volumes_that_no_node_can_mount_say_so() -> None:
+    assert not warnings_of(kinds.PERSISTENT_VOLUME)(volume(), None)
+    (text,) = warnings_of(kinds.PERSISTENT_VOLUME)(volume(nfs={"server": "s", "path": "/"}), None)
+    assert text.startswith("spec.nfs: ")
     assert "wait" in text
 
 
