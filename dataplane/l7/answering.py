@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Protocol
 
-from dataplane.l7.chunked import LAST_CHUNK, chunk
+from dataplane.l7.chunked import chunk
 from dataplane.l7.events import Fields, Framing, Request, Response
-from dataplane.l7.headers import downstream_head, trailer_lines
+from dataplane.l7.headers import downstream_head, last_chunk
 
 if TYPE_CHECKING:
     from dataplane.l7.proxy import HttpProxy
@@ -74,8 +74,7 @@ class Answering:
     def end_answer(self, trailers: Fields, request: Request) -> None:
         """The answer is complete."""
         if self._chunks:
-            lines = trailer_lines(trailers) if trailers and request.terms.trailers else b""
-            self.transport.write(b"0\r\n%b\r\n" % lines if lines else LAST_CHUNK)
+            self.transport.write(last_chunk(trailers if request.terms.trailers else ()))
 
     def interim(self, response: Response, request: Request) -> None:
         """A 1xx: passed on to whoever can understand it (RFC 9110 15.2)."""

@@ -15,7 +15,7 @@ from typing import Final
 
 from dataplane.l7.events import Fields, Refusal
 from dataplane.l7.fields import parse_fields
-from dataplane.l7.grammar import CHUNK_LINE, LENGTH_MAX
+from dataplane.l7.grammar import CHUNK_LINE, LENGTH_MAX, STRAY
 
 LINE_MAX: Final = 4096  # HAProxy and Go have the same order; real extensions (signatures) need about 100
 OVERHEAD_MAX: Final = 16 * 1024  # as Go's net/http
@@ -108,6 +108,8 @@ class ChunkedDecoder:
         if (end if end >= 0 else len(data)) - at > TRAILERS_MAX:
             raise Refusal(431, f"the trailers are longer than {TRAILERS_MAX} bytes")
         if end < 0:
+            if STRAY.search(data, at):
+                raise Refusal(400, "a trailer line ends without CRLF")
             return -1
         fields = parse_fields(data[at : end + 2], TRAILER_FIELDS_MAX)
         self.trailers = tuple((field.name, field.value) for field in fields)

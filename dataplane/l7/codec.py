@@ -28,7 +28,7 @@ from dataplane.l7.grammar import (
     number,
     tokens,
 )
-from dataplane.l7.headers import kept_lines, request_tail, stopped
+from dataplane.l7.headers import kept_lines, may_trail, request_tail, stopped
 from dataplane.l7.limits import Limits
 
 IDEMPOTENT: Final = frozenset((b"GET", b"HEAD", b"OPTIONS", b"PUT", b"DELETE", b"TRACE", b"PROPFIND"))
@@ -163,6 +163,10 @@ def _wishes(terms: Terms, special: dict[bytes, list[bytes]], options: frozenset[
         terms.keep_alive = b"keep-alive" in options and b"close" not in options
         terms.trailers = terms.continues = False
     may = terms.minor and b"upgrade" in options and terms.method == b"GET" and terms.body == "none"
+    terms.announced = b""
+    if terms.body == "chunked" and b"trailer" in special:
+        announced = [name for value in special[b"trailer"] for name in tokens(value)]
+        terms.announced = b", ".join([name for name in announced if may_trail(name)])
     terms.upgrade = _upgrade(special[b"upgrade"]) if may and b"upgrade" in special else b""
     terms.local_status = 0
     if terms.method == b"OPTIONS" and b"max-forwards" in special:

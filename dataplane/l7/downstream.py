@@ -27,7 +27,7 @@ from dataplane.l7.chunked import ChunkedDecoder
 from dataplane.l7.codec import head_end
 from dataplane.l7.conversation import Conversation
 from dataplane.l7.deadlines import NEVER
-from dataplane.l7.events import Refusal, Request, Response
+from dataplane.l7.events import Fields, Refusal, Request, Response
 from dataplane.l7.exchange import (
     ABORT,
     CLOSED,
@@ -248,6 +248,7 @@ class Downstream(Answering, asyncio.Protocol):
     def _body(self, data: bytes) -> None:
         """Bytes of the body of the request under way, and perhaps of what comes after it."""
         talk, decoder = self.talk, self._decoder
+        trailers: Fields = ()
         if decoder is None:
             piece = data if len(data) <= self._left else data[: self._left]
             self._left -= len(piece)
@@ -259,7 +260,7 @@ class Downstream(Answering, asyncio.Protocol):
                 self._reading = False
                 talk.refuse(refusal.status, refusal.why)
                 return
-            done, rest = decoder.done, decoder.rest
+            done, rest, trailers = decoder.done, decoder.rest, decoder.trailers
             if self.proxy.limits.body_max and talk.bytes_in + len(piece) > self.proxy.limits.body_max:
                 self._reading = False
                 talk.refuse(413, f"the body is longer than {self.proxy.limits.body_max} bytes")
@@ -270,7 +271,7 @@ class Downstream(Answering, asyncio.Protocol):
         self._reading = False
         self._decoder = None
         self._held = rest
-        talk.body_end(piece)
+        talk.body_end(piece, trailers)
 
     # what the conversation says
 

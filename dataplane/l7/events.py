@@ -36,6 +36,7 @@ class Terms:
     """What a request says besides where it goes: a function of its method, version and special fields alone."""
 
     __slots__ = (
+        "announced",
         "body",
         "continues",
         "forwarded",
@@ -64,6 +65,7 @@ class Terms:
     is_head: bool
     continues: bool  # waits for 100 (Continue) before it sends its body
     trailers: bool  # TE: trailers
+    announced: bytes  # value of Trailer to pass on: names of fields that may follow the body
     upgrade: bytes  # value of Upgrade to pass on, b"" if none is asked for
     local_status: int  # answer it ourselves with this status (Max-Forwards: 0), 0 otherwise
     forwarded: Fields  # names in lower case: the client's own Forwarded, X-Forwarded-* and X-Real-IP

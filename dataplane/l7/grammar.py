@@ -28,6 +28,9 @@ FIELD = re.compile(rb"(" + TOKEN + rb"):[ \t]*((?:[!-~\x80-\xff](?:[\t -~\x80-\x
 
 BARE_LF = re.compile(rb"(?<!\r)\n")
 
+STRAY = re.compile(rb"(?<!\r)\n|\r(?=[^\n])")
+"""LF without CR before it, or CR without LF after it; a CR at the end may still get its LF."""
+
 HOST = re.compile(rb"((?:\[[0-9A-Fa-f:.]+\]|(?:[A-Za-z0-9\-._~!$&'()*+;=]|%[0-9A-Fa-f]{2})+))(?::[0-9]{0,5})?")
 """uri-host [":" port] without userinfo. A comma is a legal sub-delim, but in Host it only ever means two hosts."""
 

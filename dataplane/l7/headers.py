@@ -19,6 +19,7 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, Literal
 
+from dataplane.l7.chunked import LAST_CHUNK
 from dataplane.l7.events import Fields, Request, Response, Terms
 from dataplane.l7.fields import END_TO_END, HOP_BY_HOP, STOPS, Field
 
@@ -28,7 +29,8 @@ TERMS_MAX: Final = 8
 """Terms for which an edge remembers its lines: a client uses few methods and hosts."""
 
 TRAILERS_FORBIDDEN: Final = END_TO_END | HOP_BY_HOP
-"""Framing, routing, credentials and the like mean nothing safe in a trailer (RFC 9110 6.5.1): dropped."""
+"""Framing, routing, credentials and the like mean nothing safe in a trailer (RFC 9110 6.5.1): dropped, also where
+CGI and WSGI would read them so (`Content_Length`)."""
 
 
 def stopped(options: frozenset[bytes]) -> frozenset[bytes]:
@@ -48,6 +50,8 @@ def request_tail(terms: Terms) -> bytes:
     lines = b""
     if terms.body == "chunked":
         lines += b"Transfer-Encoding: chunked\r\n"
+    if terms.announced:
+        lines += b"Trailer: %b\r\n" % terms.announced
     options = []
     if terms.trailers:
         lines += b"TE: trailers\r\n"
@@ -159,8 +163,16 @@ def downstream_head(
     return b"".join(lines)
 
 
+def may_trail(name: bytes) -> bool:
+    """Whether a trailer field of this name, in lower case, may go on."""
+    return name.replace(b"_", b"-") not in TRAILERS_FORBIDDEN
+
+
 def trailer_lines(trailers: Fields) -> bytes:
     """The trailer fields that a recipient may get."""
-    return b"".join(
-        [b"%b: %b\r\n" % (name, value) for name, value in trailers if name.lower() not in TRAILERS_FORBIDDEN]
-    )
+    return b"".join([b"%b: %b\r\n" % (name, value) for name, value in trailers if may_trail(name.lower())])
+
+
+def last_chunk(trailers: Fields) -> bytes:
+    """The end of a chunked body with the trailers that may go on."""
+    return b"0\r\n%b\r\n" % trailer_lines(trailers) if trailers else LAST_CHUNK

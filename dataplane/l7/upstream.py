@@ -15,11 +15,12 @@ import asyncio
 import logging
 from typing import TYPE_CHECKING, Final
 
-from dataplane.l7.chunked import LAST_CHUNK, ChunkedDecoder, chunk
+from dataplane.l7.chunked import ChunkedDecoder, chunk
 from dataplane.l7.codec import REMEMBERED_MAX, head_end
 from dataplane.l7.deadlines import NEVER
 from dataplane.l7.events import Fields, Framing, Refusal, Response
 from dataplane.l7.exchange import WAITING
+from dataplane.l7.headers import last_chunk
 from dataplane.pool.pool import Pool
 
 if TYPE_CHECKING:
@@ -233,7 +234,7 @@ class Upstream(asyncio.Protocol):
         assert request is not None
         if request.terms.body == "chunked":
             self._coded = True
-            body = chunk(body) + LAST_CHUNK if complete else chunk(body)
+            body = chunk(body) + last_chunk(trailers) if complete else chunk(body)
         else:
             self._coded = False
         head = talk.upstream_head()
@@ -244,7 +245,7 @@ class Upstream(asyncio.Protocol):
 
     def end_body(self, data: bytes, trailers: Fields) -> None:
         if self._coded:
-            self.transport.write(chunk(data) + LAST_CHUNK)
+            self.transport.write(chunk(data) + last_chunk(trailers))
         elif data:
             self.transport.write(data)
 
