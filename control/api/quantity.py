@@ -97,6 +97,11 @@ def canonical(text: str) -> str:
     return str(parse(text))
 
 
+def added(a: Quantity, b: Quantity) -> Quantity:
+    """The sum, written as the first summand that is not zero likes to be."""
+    return Quantity(a.nano + b.nano, a.family if a.nano else b.family)
+
+
 def is_integer(text: str) -> bool:
     """Whether the amount is whole, as counts of pods, devices and huge pages must be."""
     return parse(text).nano % NANO == 0

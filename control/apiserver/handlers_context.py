@@ -1,4 +1,5 @@
-"""What every handler stands on: the store, the scheme, the clock, and the books of Service addresses.
+"""What every handler stands on: the store, the scheme, the clock, the books of Service addresses,
+and the ledger of quotas.
 
 One `Context` per server. It is also admission's `Lookup`, and the only place where wall-clock time and randomness come
 from, so that a test gives both.
@@ -20,6 +21,7 @@ from control.api.objects import Object, format_time
 from control.api.scheme import Resource
 from control.api.status import StatusError, expired, internal_error
 from control.apiserver.allocate import Books
+from control.apiserver.ledger import Ledger
 from control.apiserver.services import occupy
 from control.apiserver.views import VIEWS, View
 from control.store.records import Ahead, Compacted, StoreClosed, Stored, StoreError, WriteFailed
@@ -48,6 +50,7 @@ class Context:
         self.now = clock
         self.rng = rng
         self.books = Books(service_cidr, node_port_range, rng)
+        self.ledger = Ledger(store, clock)
         self.kubelet_socket = kubelet_socket
 
     def __repr__(self) -> str:

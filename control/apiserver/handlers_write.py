@@ -26,6 +26,7 @@ from control.apiserver.admission import admit_create, admit_update, check_namesp
 from control.apiserver.apply import track_update
 from control.apiserver.deletion import is_finished
 from control.apiserver.handlers_context import GENERATED_PREFIX_MAX, Context
+from control.apiserver.ledger import Claim
 from control.apiserver.options import WriteOptions
 from control.apiserver.services import Grant, carry_over, grant, release
 from control.store.records import AlreadyThere, Missing, Moved, Stored
@@ -113,8 +114,8 @@ async def create(
             raise already_exists(kind, metadata["name"])
         if attempt == 0:
             resource.default(obj)
-            resource.strategy.prepare_create(obj)
             admit_create(kind, obj, context)
+            resource.strategy.prepare_create(obj)  # after admission: what it adds decides a pod's QoS class
         try:
             return await _store_new(context, resource, namespace, obj, options, tracked)
         except AlreadyThere:
@@ -154,11 +155,13 @@ async def _store_new(
 ) -> Stored:
     kind, metadata = resource.kind, obj["metadata"]
     given = grant(obj, None, context.books) if kind == SERVICE else None
+    claim: Claim | None = None
     stored: Stored | None = None
     try:
         errors = resource.validate(obj)
         if errors:
             raise invalid(kind, metadata["name"], errors)
+        claim = context.ledger.claim(namespace, kind, obj, None)
         if tracked:
             _track(context, resource, None, obj, "", options)
         _warn(resource, obj, None, options)
@@ -169,6 +172,8 @@ async def _store_new(
         stored = await context.store.put(context.stored_as(kind), namespace, metadata["name"], final, expect=0)
         return stored
     finally:
+        if claim is not None:
+            claim.close()
         if given is not None:
             _conclude(context, given, stored is not None)
 
@@ -250,9 +255,12 @@ async def _store_next(
     errors = lane.judge(resource, new, old)
     if errors:
         raise invalid(resource.kind, stored.key.name, errors)
-    given = grant(new, old, context.books) if resource.kind == SERVICE and lane.subresource == "" else None
+    main = lane.subresource == ""
+    given = grant(new, old, context.books) if resource.kind == SERVICE and main else None
+    claim: Claim | None = None
     written = False
     try:
+        claim = context.ledger.claim(stored.key.namespace, resource.kind, new, old) if main else None
         if lane.tracked:
             _track(context, resource, old, new, lane.subresource, options)
         _warn(resource, new, old, options)
@@ -262,6 +270,8 @@ async def _store_next(
         written = True
         return result
     finally:
+        if claim is not None:
+            claim.close()
         if given is not None:
             _conclude(context, given, written)
 

@@ -1,9 +1,7 @@
 """What a pod asks of a node and what a node has: resources and host ports, as whole numbers.
 
-A pod's request of a resource is the larger of what its containers need together and what its init containers need at
-their worst moment; restartable init containers (sidecars) go on running and so add to both. Overhead comes on top. CPU
-is counted in thousandths, everything else in whole units; unreadable quantities count as nothing (the API refuses
-them).
+How a pod's requests add up is `control.api.podresources`' to say. CPU is counted in thousandths, everything else in
+whole units.
 """
 
 from __future__ import annotations
@@ -13,7 +11,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from control.api.objects import Object, spec_of, status_of
-from control.api.quantity import parse
+from control.api.podresources import amounts_of, total
+from control.api.quantity import Quantity
 
 Resources = Counter[str]
 HostPort = tuple[str, str, int]
@@ -22,38 +21,17 @@ HostPort = tuple[str, str, int]
 ANY_ADDRESS = ("", "0.0.0.0")
 
 
-def amount(resource: str, text: object) -> int:
-    try:
-        quantity = parse(str(text))
-    except ValueError:
-        return 0
-    return quantity.milli if resource == "cpu" else quantity.value
-
-
 def resources_of(quantities: Mapping[str, Any] | None) -> Resources:
-    return Counter({resource: amount(resource, text) for resource, text in (quantities or {}).items()})
+    return Counter({name: _units(name, amount) for name, amount in amounts_of(quantities).items()})
+
+
+def _units(resource: str, amount: Quantity) -> int:
+    return amount.milli if resource == "cpu" else amount.value
 
 
 def requested(pod: Object) -> Resources:
     """The pod's requests, overhead included; without the pod itself, which counts against `pods`."""
-    spec = spec_of(pod)
-    if not any(_requests(item) for item in (*(spec.get("containers") or ()), *(spec.get("initContainers") or ()))):
-        return resources_of(spec.get("overhead"))
-    running: Resources = Counter()
-    worst: Resources = Counter()
-    for container in spec.get("initContainers") or ():
-        if container.get("restartPolicy") == "Always":
-            running += resources_of(_requests(container))
-            worst |= running
-        else:
-            worst |= running + resources_of(_requests(container))
-    for container in spec.get("containers") or ():
-        running += resources_of(_requests(container))
-    return (running | worst) + resources_of(spec.get("overhead"))
-
-
-def _requests(container: Object) -> Mapping[str, Any]:
-    return (container.get("resources") or {}).get("requests") or {}
+    return Counter({name: _units(name, amount) for name, amount in total(spec_of(pod), "requests").items()})
 
 
 def allocatable(node: Object) -> Resources:

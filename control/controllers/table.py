@@ -17,6 +17,7 @@ from control.controllers.loadbalancer import LoadBalancerController
 from control.controllers.namespace import NamespaceController
 from control.controllers.podgc import PodGarbageController
 from control.controllers.replicaset import ReplicaSetController, replication_controller
+from control.controllers.resourcequota import ResourceQuotaController
 from control.controllers.scheduler import Scheduler
 from control.controllers.statefulset.controller import StatefulSetController
 from control.controllers.taints import TaintController
@@ -46,6 +47,7 @@ def all_controllers(*, ca_pem: str) -> tuple[Controller, ...]:
         IngressStatusController(),
         LoadBalancerController(),
         DisruptionController(),
+        ResourceQuotaController(),
         TaintController(),
         PodGarbageController(),
         GarbageController(),

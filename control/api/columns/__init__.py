@@ -39,6 +39,8 @@ COLUMNS: dict[Kind, tuple[Column, ...]] = {
     kinds.PERSISTENT_VOLUME_CLAIM: storage.CLAIM_COLUMNS,
     kinds.STORAGE_CLASS: storage.STORAGE_CLASS_COLUMNS,
     kinds.PRIORITY_CLASS: cluster.PRIORITY_CLASS_COLUMNS,
+    kinds.RESOURCE_QUOTA: cluster.RESOURCE_QUOTA_COLUMNS,
+    kinds.LIMIT_RANGE: cluster.LIMIT_RANGE_COLUMNS,
 }
 
 

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from control.api.columns.cells import AGE, NAME, NONE, UNKNOWN, Cell, path, since
-from control.api.objects import Object, condition_of, labels_of, spec_of, status_of
+from control.api.objects import Object, condition_of, labels_of, meta, spec_of, status_of
 from control.api.scheme import Column
 
 ROLE_PREFIX, ROLE_LABEL = "node-role.kubernetes.io/", "kubernetes.io/role"
@@ -165,3 +165,32 @@ PRIORITY_CLASS_COLUMNS = (
     AGE,
     Column("PreemptionPolicy", path("preemptionPolicy", absent=""), description="Whether it evicts lower ones."),
 )
+
+
+def _requests(quota: Object, now: datetime) -> Any:
+    return ", ".join(_used(quota, name) for name in sorted(_hard(quota)) if not name.startswith("limits."))
+
+
+def _limits(quota: Object, now: datetime) -> Any:
+    return ", ".join(_used(quota, name) for name in sorted(_hard(quota)) if name.startswith("limits."))
+
+
+def _hard(quota: Object) -> Mapping[str, str]:
+    return status_of(quota).get("hard") or {}
+
+
+def _used(quota: Object, name: str) -> str:
+    return f"{name}: {(status_of(quota).get('used') or {}).get(name, 0)}/{_hard(quota)[name]}"
+
+
+def _created(obj: Object, now: datetime) -> Any:
+    return meta(obj).get("creationTimestamp") or ""
+
+
+RESOURCE_QUOTA_COLUMNS = (
+    NAME,
+    Column("Request", _requests, description="What is used of what may be requested, and of counts."),
+    Column("Limit", _limits, description="What is used of the limits."),
+    AGE,
+)
+LIMIT_RANGE_COLUMNS = (NAME, Column("Created At", _created, description="When it was created."))

@@ -36,6 +36,7 @@ DEFAULTS: dict[Kind, Callable[[Object], None]] = {
     kinds.PERSISTENT_VOLUME_CLAIM: storage.default_claim,
     kinds.STORAGE_CLASS: storage.default_storage_class,
     kinds.PRIORITY_CLASS: core.default_priority_class,
+    kinds.LIMIT_RANGE: core.default_limit_range,
 }
 
 

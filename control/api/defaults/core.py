@@ -79,3 +79,15 @@ def default_replication_controller(controller: Object) -> None:
 
 def default_priority_class(priority_class: Object) -> None:
     priority_class.setdefault("preemptionPolicy", "PreemptLowerPriority")
+
+
+def default_limit_range(limit_range: Object) -> None:
+    """For containers: no limit means the largest, no request means the limit or, failing that, the least."""
+    for item in (limit_range.get("spec") or {}).get("limits") or ():
+        if item.get("type") != "Container":
+            continue
+        limits = {**(item.get("max") or {}), **(item.get("default") or {})}
+        requests = {**(item.get("min") or {}), **limits, **(item.get("defaultRequest") or {})}
+        for field, amounts in (("default", limits), ("defaultRequest", requests)):
+            if amounts:
+                item[field] = amounts

@@ -24,6 +24,7 @@ from control.api.validation import (
     meta,
     pod,
     pod_update,
+    quota,
     service,
     storage,
     workload,
@@ -104,6 +105,8 @@ RULES: dict[Kind, Rule] = {
     ),
     kinds.STORAGE_CLASS: Rule(storage.validate_storage_class, storage.validate_storage_class_update),
     kinds.PRIORITY_CLASS: Rule(cluster.validate_priority_class, cluster.validate_priority_class_update),
+    kinds.RESOURCE_QUOTA: Rule(quota.validate_quota, quota.validate_quota_update, quota.validate_quota_status),
+    kinds.LIMIT_RANGE: Rule(quota.validate_limit_range),
 }  # fmt: skip
 
 

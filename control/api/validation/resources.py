@@ -14,7 +14,10 @@ from control.api.status import FieldError
 
 CONTAINER_RESOURCES = frozenset({"cpu", "memory", "ephemeral-storage"})
 HUGE_PAGES = "hugepages-"
-_WHOLE = frozenset({"pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps"})
+_WHOLE = frozenset({
+    "pods", "services", "replicationcontrollers", "resourcequotas", "secrets", "configmaps", "persistentvolumeclaims",
+    "services.nodeports", "services.loadbalancers",
+})  # fmt: skip
 
 
 def is_native(name: str) -> bool:
@@ -40,9 +43,11 @@ def validate_resources(resources: Object, path: str, claims: frozenset[str] = fr
     requests: Mapping[str, str] = resources.get("requests") or {}
     for name, amount in limits.items():
         at = f"{path}.limits[{name}]"
-        found += _name(name, f"{path}.limits") + validate_amount(name, amount, at)
+        found += container_resource_name(name, f"{path}.limits") + validate_amount(name, amount, at)
     for name, amount in requests.items():
-        found += _name(name, f"{path}.requests") + validate_amount(name, amount, f"{path}.requests[{name}]")
+        found += container_resource_name(name, f"{path}.requests") + validate_amount(
+            name, amount, f"{path}.requests[{name}]"
+        )
         found += _within_limit(name, amount, limits.get(name), path)
     for index, claim in enumerate(resources.get("claims") or ()):
         name = claim.get("name") or ""
@@ -67,7 +72,7 @@ def _within_limit(name: str, amount: str, limit: str | None, path: str) -> list[
     return []
 
 
-def _name(name: str, path: str) -> list[FieldError]:
+def container_resource_name(name: str, path: str) -> list[FieldError]:
     if name in CONTAINER_RESOURCES or name.startswith(HUGE_PAGES):
         return []
     complaints = names.qualified_name(name)

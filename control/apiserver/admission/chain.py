@@ -2,7 +2,8 @@
 
 Kubernetes' plugins run in one chain over every request and each looks whether the kind is its own. Here each rule is a
 function of the object and a lookup, and the table says where it applies; the namespace rule (`check_namespace`) applies
-to every create and stands apart, because it comes before validation. Rules change the object, which is the caller's
+to every create and stands apart, because it comes before validation; so do quotas (`resource_quota`), because they
+count what has been found valid, in the breath in which it is written. Rules change the object, which is the caller's
 own copy, or raise the StatusError that the client gets.
 """
 
@@ -20,23 +21,31 @@ from control.api.kinds import (
     Kind,
 )
 from control.api.objects import Object
-from control.apiserver.admission import ingress_class, lifecycle, priority, service_account, storage, tolerations
+from control.apiserver.admission import (
+    ingress_class,
+    lifecycle,
+    limit_ranger,
+    priority,
+    service_account,
+    storage,
+    tolerations,
+)
 from control.apiserver.admission.lookup import Lookup
 
 Create = Callable[[Object, Lookup], None]
 Update = Callable[[Object, Object, Lookup], None]
 
 ON_CREATE: dict[Kind, tuple[Create, ...]] = {
-    POD: (service_account.assign, tolerations.add_defaults, priority.resolve),
+    POD: (limit_ranger.apply, service_account.assign, tolerations.add_defaults, priority.resolve),
     PRIORITY_CLASS: (priority.check_one_default,),
     INGRESS: (ingress_class.assign_default,),
     PERSISTENT_VOLUME: (storage.protect_volume,),
-    PERSISTENT_VOLUME_CLAIM: (storage.assign_default_class, storage.protect_claim),
+    PERSISTENT_VOLUME_CLAIM: (limit_ranger.check_claim, storage.assign_default_class, storage.protect_claim),
 }
 ON_UPDATE: dict[Kind, tuple[Update, ...]] = {
     POD: (priority.keep,),
     PRIORITY_CLASS: (priority.check_one_default_update,),
-    PERSISTENT_VOLUME_CLAIM: (storage.check_growth,),
+    PERSISTENT_VOLUME_CLAIM: (limit_ranger.check_claim_update, storage.check_growth),
 }
 
 check_namespace = lifecycle.check_namespace

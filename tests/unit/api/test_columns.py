@@ -244,6 +244,9 @@ def test_cron_jobs() -> None:
     assert shown == ["*/5 * * * *", "<none>", "True", 1, "60s", "c"]
 
 
+QUOTA = {"status": {"hard": {"requests.cpu": "1", "pods": "2", "limits.cpu": "3"}, "used": {"pods": "1"}}}
+
+
 @pytest.mark.parametrize(
     ("kind", "obj", "column", "cell"),
     [
@@ -265,6 +268,10 @@ def test_cron_jobs() -> None:
         (kinds.STATEFUL_SET, {"spec": {"replicas": 2}}, "Ready", "0/2"),
         (kinds.NAMESPACE, {"status": {"phase": "Active"}}, "Status", "Active"),
         (kinds.PRIORITY_CLASS, {"value": 7, "globalDefault": True}, "Global-Default", True),
+        (kinds.RESOURCE_QUOTA, QUOTA, "Request", "pods: 1/2, requests.cpu: 0/1"),
+        (kinds.RESOURCE_QUOTA, QUOTA, "Limit", "limits.cpu: 0/3"),
+        (kinds.LIMIT_RANGE, {"metadata": {"creationTimestamp": "2026-01-01T00:00:00Z"}}, "Created At",
+         "2026-01-01T00:00:00Z"),
     ],
 )  # fmt: skip
 def test_single_cells(kind: Kind, obj: Object, column: str, cell: Any) -> None:

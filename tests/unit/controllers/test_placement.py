@@ -9,7 +9,7 @@ import pytest
 
 from control.api.objects import Object, name_of
 from control.controllers.placement import Occupancy, Refusal, matches_node, place, preference
-from control.controllers.requests import allocatable, amount, host_ports, ports_conflict, requested
+from control.controllers.requests import allocatable, host_ports, ports_conflict, requested, resources_of
 from control.controllers.tolerance import effective_taints, tolerates
 from tests.fakes.objects import node, pod, replica_set
 
@@ -176,7 +176,7 @@ def test_requests_are_those_of_the_worst_moment() -> None:
     obj["spec"]["initContainers"] = [container(cpu="1"), container("Always", cpu="50m"), container(cpu="2")]
     assert requested(obj)["cpu"] == 2060  # the last init container beside the sidecar, and overhead
     assert requested(pod("b")) == {}
-    assert amount("memory", "garbage") == 0
+    assert resources_of({"memory": "garbage"}) == {"memory": 0}
     assert allocatable(node("n", cpu="1500m"))["cpu"] == 1500
 
 
