@@ -10,7 +10,8 @@ update costs is in proportion to what it changes, except for the one tuple of a 
 (`balance/backend.py`).
 
 A tcp or http listener is open while its backend has a usable endpoint and closed while it has none, so that clients
-are refused by the kernel, as under kube-proxy. An ingress listener is always open: it answers 404 and 503. Which
+are refused by the kernel, as under kube-proxy. An ingress listener is always open: it answers 404 and 503; so is a
+dns listener. Zones and records are checked and kept here, and handed on: what they mean is `dns`' concern. Which
 listeners must be open follows from the table alone; whether their sockets could be opened is `listen`'s concern.
 """
 
@@ -40,6 +41,8 @@ class Match(NamedTuple):
     route: str
 
 
+ALWAYS_OPEN: tuple[model.ListenerMode, ...] = ("ingress", "dns")
+
 Resolve = Callable[[bytes, bytes], Match | None]
 """(host, path) -> where the request goes, or None if no route matches."""
 
@@ -57,6 +60,8 @@ class Changes:
     removed: tuple[Endpoint, ...] = ()
     changed: tuple[Endpoint, ...] = ()
     certificates: bool = False
+    names_gone: tuple[model.Zone | model.Record, ...] = ()
+    names_new: tuple[model.Zone | model.Record, ...] = ()
 
 
 class Table:
@@ -138,7 +143,8 @@ class Table:
         self._compile(changes.hosts)
         opened, closed = self._reopen(changes)
         self._forget(changes.backends)
-        return Changes(opened, closed, tuple(changes.removed), tuple(changes.changed), changes.certificates)
+        names = tuple(changes.names_gone), tuple(changes.names_new)
+        return Changes(opened, closed, tuple(changes.removed), tuple(changes.changed), changes.certificates, *names)
 
     # what can be wrong
 
@@ -199,6 +205,8 @@ class Table:
             self._remove_endpoint(resource, changes)
         elif isinstance(resource, model.Certificate):
             changes.certificates = True
+        elif isinstance(resource, model.Zone | model.Record):
+            changes.names_gone.append(resource)
 
     def _upsert(self, resource: model.Resource, changes: _Collector) -> None:
         kind, name = model.key_of(resource)
@@ -210,7 +218,7 @@ class Table:
             changes.listeners.add(name)
             if isinstance(before, model.Listener):
                 self._fronts.get(before.backend, {}).pop(name, None)
-            if resource.mode != "ingress":
+            if resource.backend:
                 self._fronts.setdefault(resource.backend, {})[name] = resource
         elif isinstance(resource, model.Route):
             if isinstance(before, model.Route):
@@ -221,8 +229,12 @@ class Table:
             self._set_backend(name, resource, changes)
         elif isinstance(resource, model.Endpoint):
             self._set_endpoint(resource, changes)
-        else:
+        elif isinstance(resource, model.Certificate):
             changes.certificates = True
+        else:
+            if isinstance(before, model.Zone):
+                changes.names_gone.append(before)
+            changes.names_new.append(resource)
 
     def _drop_rule(self, route: model.Route, changes: _Collector) -> None:
         self._rules[route.table, route.host].pop(route.name, None)
@@ -322,7 +334,7 @@ class Table:
         return tuple(opened), tuple(closed)
 
     def _is_wanted(self, listener: model.Listener) -> bool:
-        return listener.mode == "ingress" or self.backend_of(listener).has_usable
+        return listener.mode in ALWAYS_OPEN or self.backend_of(listener).has_usable
 
     def _forget(self, names: Iterable[str]) -> None:
         """Let go of backends that nothing describes, fills or points at."""
@@ -344,7 +356,7 @@ class Table:
 class _Collector:
     """What an update touched, while it is being applied."""
 
-    __slots__ = ("backends", "certificates", "changed", "hosts", "listeners", "removed")
+    __slots__ = ("backends", "certificates", "changed", "hosts", "listeners", "names_gone", "names_new", "removed")
 
     def __init__(self) -> None:
         self.listeners: set[str] = set()
@@ -353,3 +365,5 @@ class _Collector:
         self.removed: list[Endpoint] = []
         self.changed: list[Endpoint] = []
         self.certificates = False
+        self.names_gone: list[model.Zone | model.Record] = []
+        self.names_new: list[model.Zone | model.Record] = []

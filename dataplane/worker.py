@@ -1,8 +1,8 @@
 """A worker of the data plane: the one visible place where its parts are put together.
 
-    feed     -> table.apply -> listeners, pools, certificates      the change path
-    listener -> relay (tcp) or HTTP proxy (http, ingress)          the request path
-    both     -> recorder -> ring of flow records, metrics          -> admin endpoint
+    feed     -> table.apply -> listeners, pools, certificates, names      the change path
+    listener -> relay (tcp), HTTP proxy (http, ingress), names (dns)      the request path
+    both     -> recorder -> ring of flow records, metrics                 -> admin endpoint
 
 The process is told everything by its command line and its feed; it has no configuration of its own. It ends in one
 of two ways: killed, which costs its own connections and nothing else, or by SIGTERM, which drains: listeners close
@@ -32,6 +32,7 @@ import uvloop
 
 from dataplane.admin import Admin, Sources
 from dataplane.balance.affinity import Affinity, StickyBackend
+from dataplane.dns.server import DnsServer
 from dataplane.feed import Applier, Feed, updates_in
 from dataplane.l4.relay import Relays, Route
 from dataplane.l7.proxy import HttpProxy
@@ -85,7 +86,8 @@ class Worker:
         self.proxy = HttpProxy(self.recorder.record)
         self.relays = Relays(self.recorder.record, time.monotonic, time.time)
         gate = Gate(self.registry, lambda: len(self.proxy.clients) + len(self.relays) < options.connections_max)
-        self.listeners = Listeners(self.serve, gate, options.inherited, options.workers)
+        self.dns = DnsServer(self.registry)
+        self.listeners = Listeners(self.serve, gate, options.inherited, options.workers, self.dns.receive)
         self.applier = Applier(self.apply, self.registry, time.time)
         self.feed = Feed(options.feed, self.applier, self.registry) if options.feed is not None else None
         self.admin = Admin(
@@ -118,6 +120,7 @@ class Worker:
             await asyncio.gather(self.proxy.drained(timeout), self.relays.drained(timeout))
         self.proxy.stop()
         self.relays.abort()
+        self.dns.close()
         if self.feed is not None:
             await self.feed.stop()
         await self.admin.stop()
@@ -137,6 +140,7 @@ class Worker:
         changes: Changes = self.table.apply(update)
         if changes.certificates or first:
             self.certificates.update(self.table.certificates)
+        self.dns.update(changes.names_gone, changes.names_new)
         self.proxy.endpoints_changed((*changes.removed, *changes.changed))
         self.listeners.reconcile(changes.opened, changes.closed)
         if changes.closed:
@@ -150,6 +154,8 @@ class Worker:
 
     def serve(self, listener: Listener) -> Service:
         """What happens to the connections of a listener."""
+        if listener.mode == "dns":
+            return Service(lambda client: self.dns.stream())
         context = self.certificates.context if listener.tls else None
         return Service(self._tcp(listener) if listener.mode == "tcp" else self._http(listener), context)
 
@@ -187,7 +193,7 @@ class Worker:
         """What the admin page shows."""
         errors = {state.listener.name: state.error for state in self.listeners.states}
         numbers = {**self.proxy.statistics(), "relays": len(self.relays), "flows": self.recorder.ring.total}
-        faces: list[object] = [self.table, self.proxy, self.relays, self.listeners, self.certificates]
+        faces: list[object] = [self.table, self.proxy, self.relays, self.dns, self.listeners, self.certificates]
         if self.feed is not None:
             faces.append(self.feed)
         return overview(self.options.name, self.table, errors, numbers, faces)

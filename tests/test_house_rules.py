@@ -58,6 +58,8 @@ SHELLS = (
     "dataplane/listen/*",
     "dataplane/metrics/process.py",
     "dataplane/l4/*",
+    "dataplane/dns/server.py",
+    "dataplane/dns/forward.py",
     "dataplane/l7/proxy.py",
     "dataplane/l7/presence.py",
     "dataplane/l7/upgrade.py",

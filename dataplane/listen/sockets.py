@@ -1,4 +1,4 @@
-"""The one place where a listening socket comes into being: opened at an address, or taken over as a descriptor.
+"""The one place where a server's socket comes into being: opened at an address, or taken over as a descriptor.
 
 SO_REUSEPORT lets every worker listen on the same address with a queue of its own; the kernel spreads connections over
 the queues by a hash of the four-tuple. SO_REUSEADDR lets a restarted worker listen while connections of its
@@ -53,6 +53,21 @@ def open_socket(address: str, port: int, *, backlog: int = BACKLOG) -> socket.so
             sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)  # "::" would also take IPv4's port
         sock.bind((address, port))
         sock.listen(backlog)
+    except OSError as error:
+        sock.close()
+        raise _translated(error, address, port) from None
+    return sock
+
+
+def open_datagram_socket(address: str, port: int) -> socket.socket:
+    """A UDP socket at the address, beside those of the other workers; port 0 lets the kernel choose."""
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        sock.bind((address, port))
     except OSError as error:
         sock.close()
         raise _translated(error, address, port) from None

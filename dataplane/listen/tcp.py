@@ -3,7 +3,8 @@
 `reconcile` is told which listeners closed and opened and does just that. A listener that changed is closed first, so
 that its address is free. Where a socket cannot be opened (a port that somebody else holds) the listener is *failed*:
 that is said once in the log, shown on the admin page, counted, and tried again, since the other program may end.
-A listener whose name was handed over as a descriptor (`inherited`) uses that socket instead of opening its own.
+A listener whose name was handed over as a descriptor (`inherited`) uses that socket instead of opening its own. A dns
+listener has two sockets, TCP and UDP, at one address; it is open if both are.
 
 Only what happens to new connections is decided here. Open connections have left this room.
 """
@@ -18,7 +19,8 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from dataplane.listen.accept import Acceptor, Gate, Service
-from dataplane.listen.sockets import ListenError, adopt, open_socket, steer_by_client
+from dataplane.listen.sockets import ListenError, adopt, open_datagram_socket, open_socket, steer_by_client
+from dataplane.listen.udp import Receive, Receiver
 from dataplane.metrics import names
 from dataplane.snapshot.model import Listener
 
@@ -37,8 +39,8 @@ class ListenerState:
 
 
 class Listeners:
-    """All listeners of one worker. `serve` says what happens to a listener's connections, `workers` how many open
-    the same ones."""
+    """All listeners of one worker. `serve` says what happens to a listener's connections, `receive` to the datagrams of
+    a dns listener, `workers` how many open the same ones."""
 
     def __init__(
         self,
@@ -46,13 +48,16 @@ class Listeners:
         gate: Gate,
         inherited: Mapping[str, int] | None = None,
         workers: int = 1,
+        receive: Receive | None = None,
     ) -> None:
         self._serve = serve
+        self._receive = receive
         self._gate = gate
         self._inherited = dict(inherited or {})
         self._workers = workers
         self._wanted: dict[str, Listener] = {}
         self._acceptors: dict[str, Acceptor] = {}
+        self._receivers: dict[str, Receiver] = {}
         self._errors: dict[str, str] = {}
         self._retry: asyncio.TimerHandle | None = None
         gate.registry.at_scrape(self._measure)
@@ -96,6 +101,9 @@ class Listeners:
         acceptor = self._acceptors.pop(name, None)
         if acceptor is not None:
             acceptor.close()
+        receiver = self._receivers.pop(name, None)
+        if receiver is not None:
+            receiver.close()
 
     def _open(self, listener: Listener) -> None:
         name = listener.name
@@ -106,6 +114,8 @@ class Listeners:
             else:
                 sock = open_socket(listener.address, listener.port)
                 self._steer(listener, sock)
+                if listener.mode == "dns" and self._receive is not None:
+                    self._receivers[name] = Receiver(name, self._datagrams_beside(sock, listener), self._receive)
         except ListenError as error:
             if self._errors.get(name) != str(error):
                 log.warning("listener %s: %s", name, error)
@@ -114,6 +124,14 @@ class Listeners:
             return
         self._errors.pop(name, None)
         self._acceptors[name] = Acceptor(name, sock, self._serve(listener), self._gate)
+
+    def _datagrams_beside(self, sock: socket.socket, listener: Listener) -> socket.socket:
+        """A UDP socket at the same address and port as a TCP one, or neither."""
+        try:
+            return open_datagram_socket(listener.address, sock.getsockname()[1])
+        except ListenError:
+            sock.close()
+            raise
 
     def _compare(self, listener: Listener, actual: tuple[object, ...]) -> None:
         if actual[:2] != (listener.address, listener.port):

@@ -83,6 +83,16 @@ VERSION = Family("loopkube_snapshot_version", "gauge", "Version of the state in 
 FEED_CONNECTED = Family("loopkube_feed_connected", "gauge", "1 while connected to the publisher.")
 FEED_CONNECTS = Family("loopkube_feed_connects_total", "counter", "Connections made to the publisher.")
 
+DNS_ANSWERS = Family(
+    "loopkube_dns_answers_total",
+    "counter",
+    "Answers to DNS questions, by code and by where they came from: kept (ready bytes), zone, upstream.",
+    ("code", "source"),
+)
+DNS_DROPPED = Family("loopkube_dns_dropped_total", "counter", "DNS messages that deserve no answer.")
+DNS_KEPT = Family("loopkube_dns_kept_answers", "gauge", "DNS answers that are ready to be sent.")
+DNS_PENDING = Family("loopkube_dns_pending", "gauge", "DNS questions that wait for an upstream.")
+
 FLOWS = Family("loopkube_flow_records_total", "counter", "Flow records written since the start.")
 FLOWS_DROPPED = Family(
     "loopkube_flow_records_dropped_total", "counter", "Flow records that followers were too slow for."

@@ -8,12 +8,27 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
-from dataplane.snapshot.model import Backend, Certificate, Endpoint, Listener, Resource, ResourceType, Route, type_of
+from dataplane.snapshot.model import (
+    Backend,
+    Certificate,
+    Endpoint,
+    Listener,
+    Record,
+    Resource,
+    ResourceType,
+    Route,
+    Zone,
+    type_of,
+)
 
 IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)", re.ASCII)
 IPV6 = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*", re.ASCII)  # exact grammar is left to the kernel
+NAME_MAX, LABEL_MAX, TEXT_MAX = 254, 63, 255  # RFC 1035 2.3.4, with the final dot; a TXT is one string here
+LABEL = re.compile(rf"[a-z0-9_-]{{1,{LABEL_MAX}}}", re.ASCII)
+TTL_MAX_S = 2**31 - 1  # RFC 2181 8
 HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
 
 
@@ -33,14 +48,16 @@ def _listener(item: Listener) -> str:
         return f"port: {item.port} is no port"
     if item.mode == "ingress" and not item.table:
         return "table: an ingress listener needs one"
-    if item.mode != "ingress" and not item.backend:
+    if item.mode in ("tcp", "http") and not item.backend:
         return f"backend: a {item.mode} listener needs one"
     if item.affinity_timeout_s < 0:
         return "affinity_timeout_s: below zero"
-    if item.affinity_timeout_s and item.mode == "ingress":
-        return "affinity_timeout_s: an ingress listener has none"
+    if item.affinity_timeout_s and item.mode not in ("tcp", "http"):
+        return f"affinity_timeout_s: a{'n' * (item.mode == 'ingress')} {item.mode} listener has none"
     if item.tls and item.mode == "tcp":
         return "tls: a tcp listener passes bytes through as they are"
+    if item.tls and item.mode == "dns":
+        return "tls: a dns listener speaks plain UDP and TCP"
     return ""
 
 
@@ -83,6 +100,48 @@ def _certificate(item: Certificate) -> str:
     return "" if item.hosts else "hosts: at least one ('' for the default certificate)"
 
 
+def _zone(item: Zone) -> str:
+    for name, value in (("name", item.name), ("nameserver", item.nameserver)):
+        if not _is_domain(value):
+            return f"{name}: {value!r} is no absolute lowercase DNS name"
+    if not 0 <= item.ttl_s <= TTL_MAX_S:
+        return f"ttl_s: {item.ttl_s} is not between 0 and {TTL_MAX_S}"
+    for address, port in item.upstreams:
+        if not _is_address(address) or not 0 < port < 65536:
+            return f"upstreams: {address!r}, {port} is no address and port"
+    return ""
+
+
+def _record(item: Record) -> str:
+    if not _is_domain(item.owner):
+        return f"owner: {item.owner!r} is no absolute lowercase DNS name"
+    if item.type in ("A", "AAAA") and not _is_written_as(item.data, IPv4Address if item.type == "A" else IPv6Address):
+        return f"data: {item.data!r} is no address for {item.type}"
+    if item.type in ("CNAME", "PTR", "SRV") and not _is_domain(item.data):
+        return f"data: {item.data!r} is no absolute lowercase DNS name"
+    if item.type == "TXT" and not (item.data.isascii() and len(item.data) <= TEXT_MAX):
+        return f"data: more than {TEXT_MAX} ASCII characters"
+    if item.type in ("EMPTY", "DASHED") and item.data:
+        return f"data: {item.type} has none"
+    if not 0 <= item.port < 65536 or (item.port and item.type != "SRV"):
+        return f"port: {item.port} belongs to no {item.type}"
+    return ""
+
+
+def _is_domain(text: str) -> bool:
+    return text == "." or (
+        text.endswith(".") and len(text) <= NAME_MAX and all(map(LABEL.fullmatch, text[:-1].split(".")))
+    )
+
+
+def _is_written_as(text: str, family: type[IPv4Address | IPv6Address]) -> bool:
+    try:
+        family(text)
+    except ValueError:
+        return False
+    return "%" not in text
+
+
 def _is_address(text: str) -> bool:
     return bool(IPV4.fullmatch(text) or IPV6.fullmatch(text))
 
@@ -93,4 +152,6 @@ _CHECKS: dict[ResourceType, Callable[[Any], str]] = {
     "backend": _backend,
     "endpoint": _endpoint,
     "certificate": _certificate,
+    "zone": _zone,
+    "record": _record,
 }

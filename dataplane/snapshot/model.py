@@ -1,11 +1,12 @@
 """The contract: everything that the data plane can be told, as frozen values.
 
 The data plane owns this format, as Envoy owns xDS, and knows nothing of Kubernetes beyond it; `control.publish`
-builds to it. State is a set of named resources of five types. A listener accepts connections; an ingress listener
+builds to it. State is a set of named resources of seven types. A listener accepts connections; an ingress listener
 looks a request up among the routes of its `table`; a route or a listener names a backend; a backend's endpoints are
-resources of their own, so that one pod's flip costs one endpoint's bytes however many there are. Resources refer to
-each other by name, and a name that is not there yet is no error (a route to an unknown backend answers 503, as an
-ingress controller does): order of arrival never matters.
+resources of their own, so that one pod's flip costs one endpoint's bytes however many there are. For the same reason
+each DNS record is a resource; zones say which part of the name space the records of a dns listener make up. Resources
+refer to each other by name, and a name that is not there yet is no error (a route to an unknown backend answers 503, as
+an ingress controller does): order of arrival never matters.
 
 The first `Update` of a connection is `full`: it *is* the state, whatever is not in it is gone. Later ones carry what
 changed. A worker answers each with `Ack` or `Nack`; after a Nack it goes on with its last good state, and the next
@@ -18,11 +19,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ListenerMode = Literal["tcp", "http", "ingress"]
+ListenerMode = Literal["tcp", "http", "ingress", "dns"]
 PathType = Literal["Exact", "Prefix", "ImplementationSpecific"]
 Policy = Literal["random", "round-robin", "least-request"]
 Retry = Literal["none", "kube-proxy", "ingress-nginx"]
-ResourceType = Literal["listener", "route", "backend", "endpoint", "certificate"]
+RecordType = Literal["A", "AAAA", "CNAME", "PTR", "SRV", "TXT", "EMPTY", "DASHED"]
+ResourceType = Literal["listener", "route", "backend", "endpoint", "certificate", "zone", "record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +32,9 @@ class Listener:
     """A socket and what happens on it.
 
     `tcp`: each connection goes to one endpoint of `backend` (kube-proxy). `http`: each request does (appProtocol
-    http). `ingress`: each request is routed by the routes whose `table` is this listener's. A tcp or http listener
-    whose backend has no usable endpoint is closed, so that clients see the connection refused, as under kube-proxy.
+    http). `ingress`: each request is routed by the routes whose `table` is this listener's. `dns`: questions are
+    answered from zones and records, on UDP and TCP. A tcp or http listener whose backend has no usable endpoint is
+    closed, so that clients see the connection refused, as under kube-proxy.
     """
 
     name: str
@@ -113,7 +116,39 @@ class Certificate:
     order: tuple[str, str, int] = ("", "", 0)  # as a route's
 
 
-Resource = Listener | Route | Backend | Endpoint | Certificate
+@dataclass(frozen=True, slots=True)
+class Zone:
+    """A part of the name space that dns listeners answer for: the name and all that is below it.
+
+    Of the zones that a name lies in, the longest counts. Names are absolute and in lower case ("cluster.local.", the
+    root is "."). A name without a record in the zone does not exist; with `upstreams` it is theirs to answer.
+    """
+
+    name: str
+    nameserver: str  # the zone's NS, and the primary in its SOA
+    ttl_s: int = 5  # of every record, and of every denial; CoreDNS: 5, kubeadm's Corefile: 30
+    upstreams: tuple[tuple[str, int], ...] = ()  # (address, port) in order of preference
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One DNS record; what is equal is the same record.
+
+    `data` is the address, target or text; `port` is SRV's. Two types exist here only. EMPTY: the name exists and has
+    nothing. DASHED: each label below the owner that spells an address with dashes ("10-0-0-1") has that address.
+    """
+
+    owner: str
+    type: RecordType
+    data: str = ""
+    port: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.owner} {self.type} {self.data} {self.port}"
+
+
+Resource = Listener | Route | Backend | Endpoint | Certificate | Zone | Record
 
 TYPES: dict[ResourceType, type[Resource]] = {
     "listener": Listener,
@@ -121,6 +156,8 @@ TYPES: dict[ResourceType, type[Resource]] = {
     "backend": Backend,
     "endpoint": Endpoint,
     "certificate": Certificate,
+    "zone": Zone,
+    "record": Record,
 }
 
 ResourceKey = tuple[ResourceType, str]

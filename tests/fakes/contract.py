@@ -15,10 +15,12 @@ from dataplane.snapshot.model import (
     Listener,
     Message,
     Nack,
+    Record,
     Resource,
     ResourceKey,
     Route,
     Update,
+    Zone,
 )
 
 NAMES = st.text(string.ascii_lowercase + "/:@", min_size=1, max_size=8)
@@ -53,7 +55,7 @@ listeners = st.builds(
     name=NAMES,
     address=TEXTS,
     port=st.integers(-(2**63), 2**63 - 1),  # any that the wire can say
-    mode=st.sampled_from(["tcp", "http", "ingress"]),
+    mode=st.sampled_from(["tcp", "http", "ingress", "dns"]),
     backend=TEXTS,
     tls=st.booleans(),
     affinity_timeout_s=SECONDS,
@@ -84,9 +86,16 @@ endpoints = st.builds(
 certificates = st.builds(
     Certificate, name=NAMES, hosts=st.lists(TEXTS, max_size=3).map(tuple), chain_pem=TEXTS, key_pem=TEXTS
 )
-resources: st.SearchStrategy[Resource] = st.one_of(listeners, routes, backends, endpoints, certificates)
+zones = st.builds(
+    Zone, NAMES, TEXTS, st.integers(-9, 2**40), st.lists(st.tuples(TEXTS, st.integers(0, 99999)), max_size=2).map(tuple)
+)
+records = st.builds(
+    Record, NAMES, st.sampled_from(["A", "AAAA", "CNAME", "PTR", "SRV", "TXT", "EMPTY", "DASHED"]), TEXTS,
+    st.integers(-9, 99999),
+)  # fmt: skip
+resources: st.SearchStrategy[Resource] = st.one_of(listeners, routes, backends, endpoints, certificates, zones, records)
 keys: st.SearchStrategy[ResourceKey] = st.tuples(
-    st.sampled_from(["listener", "route", "backend", "endpoint", "certificate"]), NAMES
+    st.sampled_from(["listener", "route", "backend", "endpoint", "certificate", "zone", "record"]), NAMES
 )
 updates = st.builds(
     Update,

@@ -7,10 +7,12 @@ from dataclasses import replace
 import pytest
 
 from dataplane.snapshot.check import problem
-from dataplane.snapshot.model import Backend, Certificate, Listener, Resource
+from dataplane.snapshot.model import Backend, Certificate, Listener, Record, Resource, Zone
 from tests.fakes.contract import endpoint, rule
 
 TCP = Listener("l", "127.96.0.1", 80, "tcp", backend="app")
+DNS = Listener("dns", "127.96.0.10", 53, "dns")
+ZONE = Zone("cluster.local.", "ns.dns.cluster.local.", 5, (("10.0.0.1", 53), ("::1", 5353)))
 INGRESS = Listener("l", "127.0.0.1", 80, "ingress", table="web")
 
 
@@ -27,6 +29,14 @@ INGRESS = Listener("l", "127.0.0.1", 80, "ingress", table="web")
         Backend("app", pending_max=0),
         endpoint("a", address="255.1.20.0", port=65535),
         Certificate("c", ("", "*.a.b"), "", ""),
+        DNS,
+        ZONE,
+        Zone(".", ".", 0),
+        Record("_http._tcp.a.b.", "SRV", "a.b.", 80),
+        Record("a.", "A", "10.0.0.1"),
+        Record("a.", "AAAA", "2001:db8::1"),
+        Record("a.", "TXT", "x" * 255),
+        Record(f"{'a' * 63}.b.", "EMPTY"),
     ],
     ids=repr,
 )
@@ -63,6 +73,26 @@ def test_what_can_be_acted_upon_passes(good: Resource) -> None:
         (endpoint("a", port=-1), "port"),
         (Certificate("c", (), "", ""), "hosts: at least one"),
         (Certificate("c", ("*",), "", ""), "hosts"),
+        (replace(DNS, tls=True), "tls: a dns listener"),
+        (replace(DNS, affinity_timeout_s=1.0), "affinity_timeout_s: a dns listener has none"),
+        (replace(ZONE, name="cluster.local"), "zone cluster.local: name: 'cluster.local' is no absolute"),
+        (replace(ZONE, name="Cluster.local."), "lowercase"),
+        (replace(ZONE, nameserver=""), "nameserver: ''"),
+        (replace(ZONE, ttl_s=-1), "ttl_s: -1"),
+        (replace(ZONE, upstreams=(("resolver", 53),)), "upstreams: 'resolver', 53"),
+        (replace(ZONE, upstreams=(("10.0.0.1", 0),)), "upstreams: '10.0.0.1', 0"),
+        (Record("a", "A", "10.0.0.1"), "owner: 'a'"),
+        (Record("a..b.", "A", "10.0.0.1"), "owner"),
+        (Record(f"{'a' * 64}.", "EMPTY"), "owner"),
+        (Record("a." * 127 + "b.", "EMPTY"), "owner"),
+        (Record("a.", "A", "::1"), "data: '::1' is no address for A"),
+        (Record("a.", "A", "010.0.0.1"), "no address"),
+        (Record("a.", "AAAA", "fe80::1%lo"), "no address"),
+        (Record("a.", "CNAME", "b"), "data: 'b' is no absolute"),
+        (Record("a.", "TXT", "x" * 256), "more than 255"),
+        (Record("a.", "EMPTY", "x"), "EMPTY has none"),
+        (Record("a.", "SRV", "b.", 65536), "port: 65536"),
+        (Record("a.", "A", "10.0.0.1", 80), "port: 80 belongs to no A"),
     ],
 )
 def test_what_cannot_is_named(bad: Resource, text: str) -> None:

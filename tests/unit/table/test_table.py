@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from dataplane.snapshot.model import TYPES, Backend, Certificate, Listener, Resource, Update
+from dataplane.snapshot.model import TYPES, Backend, Certificate, Listener, Record, Resource, Update, Zone
 from dataplane.table import Changes, Table, TableError
 from tests.fakes.contract import endpoint, full, partial, rule
 
@@ -220,5 +220,25 @@ def test_what_nothing_describes_fills_or_points_at_is_forgotten() -> None:
 
 def test_a_table_introduces_itself() -> None:
     assert repr(table(APP, endpoint("a"))) == (
-        "Table(version 1: 0 listeners, 0 routes, 1 backends, 1 endpoints, 0 certificates)"
+        "Table(version 1: 0 listeners, 0 routes, 1 backends, 1 endpoints, 0 certificates, 0 zones, 0 records)"
     )
+
+
+def test_names_are_handed_on_as_what_goes_and_what_comes() -> None:
+    dns = Listener("dns", "127.96.0.10", 53, "dns")
+    zone, record = Zone("c.", "ns.c.", 5), Record("a.c.", "A", "10.0.0.1")
+    made = table()
+    changes = made.apply(full(dns, zone, record))
+    assert (changes.opened, changes.names_gone, changes.names_new) == ((dns,), (), (zone, record))
+    other = replace(zone, ttl_s=30)
+    changes = made.apply(partial(other, record, version=2))
+    assert (changes.opened, changes.names_gone, changes.names_new) == ((), (zone,), (other,))
+    changes = made.apply(partial(version=3, removes=(("record", record.name), ("record", "never there"))))
+    assert (changes.names_gone, changes.names_new) == ((record,), ())
+    changes = made.apply(full(version=4))
+    assert (changes.closed, changes.names_gone, changes.names_new) == ((dns,), (other,), ())
+
+
+def test_a_bad_record_refuses_the_update() -> None:
+    with pytest.raises(TableError, match=r"record a\.c\. A nonsense 0: data"):
+        table(Record("a.c.", "A", "nonsense"))

@@ -15,9 +15,10 @@ import pytest
 from dataplane.listen.sockets import open_socket
 from dataplane.metrics import names
 from dataplane.snapshot.codec import ContractError, encode, encode_json
-from dataplane.snapshot.model import Backend, Listener, Update
+from dataplane.snapshot.model import Backend, Listener, Record, Update
 from dataplane.worker import Options, Worker
 from tests.fakes.contract import endpoint, full, partial, rule
+from tests.fakes.names import ZONE, data_in, exchange, question
 from tests.fakes.pem import pem
 from tests.fakes.sockets import Origin, Wire, connect, is_refused, origin, until, unused_port
 
@@ -301,3 +302,27 @@ async def test_a_snapshot_file_is_loaded_or_refused(tmp_path: Path) -> None:
     with pytest.raises(ContractError, match="the first update must be full"):
         await made.start()
     await made.stop(0)
+
+
+async def test_two_workers_answer_for_the_same_names_and_one_alone_too() -> None:
+    port = unused_port()
+    state = full(Listener("dns", "127.0.0.1", port, "dns"), ZONE, Record("a.cluster.local.", "A", "10.0.0.1"))
+    async with worker(state), worker(state) as other:
+        for _ in range(8):  # each from a port of its own, so that both are asked
+            (reply,) = await exchange(("127.0.0.1", port), question("a.cluster.local."))
+            assert data_in(reply) == ["10.0.0.1"]
+        await other.stop(0)
+        for _ in range(4):
+            (reply,) = await exchange(("127.0.0.1", port), question("a.cluster.local."))
+            assert data_in(reply) == ["10.0.0.1"]
+
+
+async def test_a_change_is_answered_by_the_next_question() -> None:
+    port = unused_port()
+    async with worker(full(Listener("dns", "127.0.0.1", port, "dns"), ZONE)) as made:
+        for version in range(2, 12):
+            record = Record("a.cluster.local.", "A", f"10.0.0.{version}")
+            gone = Record("a.cluster.local.", "A", f"10.0.0.{version - 1}")
+            made.apply(partial(record, version=version, removes=(("record", gone.name),)))
+            (reply,) = await exchange(("127.0.0.1", port), question("a.cluster.local."))
+            assert data_in(reply) == [f"10.0.0.{version}"]
