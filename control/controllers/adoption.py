@@ -72,7 +72,7 @@ def claim(
 
 def orphans_wake(world: World, owner_kind: Kind, obj: Object, selector_of: Callable[[Object], Object]) -> list[Object]:
     """The owners of a kind that might adopt an object without a controller."""
-    return [owner for owner in world.list(owner_kind, namespace_of(obj)) if matcher_of(selector_of(owner))(obj)]
+    return [owner for owner in world.selecting(owner_kind, obj) if matcher_of(selector_of(owner))(obj)]
 
 
 def _adopt(kind: Kind, owner_kind: Kind, owner: Object, obj: Object) -> Patch:

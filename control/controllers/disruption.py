@@ -203,7 +203,7 @@ def _failed(budget: Object, why: str, events: Sequence[Action], now: datetime) -
 
 
 def _of_pod(world: World, pod: Object) -> Iterable[Key]:
-    for budget in world.list(POD_DISRUPTION_BUDGET, namespace_of(pod)):
+    for budget in world.selecting(POD_DISRUPTION_BUDGET, pod):
         selector = spec_of(budget).get("selector")
         if selector is not None and matcher_of(selector)(pod):
             yield key_of(budget)

@@ -92,13 +92,9 @@ class Candidates:
         seen, known = self._known.get(key, (None, {}))
         if seen is not service:
             known = {}
-        selector = list((spec_of(service).get("selector") or {}).items())
         zones: dict[str, str] = {}
         now: dict[str, Candidate] = {}
-        for pod in world.list(POD, key.namespace):
-            labels = labels_of(pod)
-            if not all(labels.get(name) == value for name, value in selector):
-                continue
+        for pod in world.select(POD, key.namespace, spec_of(service).get("selector")):
             node = node_of(pod)
             zone = zones.get(node)
             if zone is None:
@@ -122,7 +118,7 @@ def zone_of(world: World, node: str) -> str:
 def services_of(world: World, pod: Object) -> Iterable[Key]:
     """The Services whose selector matches the pod."""
     labels = labels_of(pod)
-    for service in world.list(SERVICE, namespace_of(pod)):
+    for service in world.selecting(SERVICE, pod):
         selector = spec_of(service).get("selector")
         if selector and all(labels.get(key) == value for key, value in selector.items()):
             yield key_of(service)

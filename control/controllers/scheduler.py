@@ -37,6 +37,7 @@ from control.mirror.world import World
 
 DEFAULT = "default-scheduler"
 REMEMBERED_MAX = 10_000  # pods whose needs are remembered; beyond that all are forgotten and counted again
+NODE_NAME = "spec.nodeName"
 GATED = "Scheduling is blocked due to non-empty scheduling gates"
 
 
@@ -46,6 +47,7 @@ class Scheduler:
 
     def __init__(self) -> None:
         self._needs: dict[str, tuple[Object, Needs]] = {}  # by UID: what a pod asks for, as long as it is the same one
+        self._occupied: dict[str, tuple[World, int, Occupancy]] = {}  # by node, as long as its pods are the same ones
 
     @property
     def watches(self) -> Mapping[Kind, Wakes]:
@@ -66,8 +68,17 @@ class Scheduler:
         return Outcome((bind, Emit(pod, "Normal", "Scheduled", message)))
 
     def _occupancy(self, world: World, node: Object) -> Occupancy:
-        pods = world.by_field(POD, "spec.nodeName", name_of(node))
-        return Occupancy.of((pod for pod in pods if not is_finished(pod)), self._needs_of)
+        name = name_of(node)
+        version = world.version(POD, NODE_NAME, name)
+        known = self._occupied.get(name)
+        if known is not None and known[0] is world and known[1] == version:
+            return known[2]
+        pods = world.by_field(POD, NODE_NAME, name)
+        found = Occupancy.of((pod for pod in pods if not is_finished(pod)), self._needs_of)
+        if len(self._occupied) >= REMEMBERED_MAX:
+            self._occupied.clear()
+        self._occupied[name] = (world, version, found)
+        return found
 
     def _needs_of(self, pod: Object) -> Needs:
         known = self._needs.get(uid_of(pod))
@@ -82,7 +93,7 @@ class Scheduler:
 
 def waiting(world: World) -> Iterable[Key]:
     """The pods that have no node."""
-    return [key_of(pod) for pod in world.by_field(POD, "spec.nodeName", "") if _is_ours(pod)]
+    return [key_of(pod) for pod in world.by_field(POD, NODE_NAME, "") if _is_ours(pod)]
 
 
 def _is_ours(pod: Object) -> bool:

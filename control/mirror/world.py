@@ -6,24 +6,39 @@ are shared; copy before changing (`control.api.objects.copy_of`). Iteration orde
 a decision depends on the world's content and not on the order in which news arrived.
 
 Every index is kept with each change, never rebuilt by a read: a controller that wakes for one pod among thousands
-must not pay for the thousands. Field indexes come into being at their first use. `LiveWorld` adds the writing face,
-which only a mirror (and a test's fake) uses; the deciding code is given the type `World`.
+must not pay for the thousands. Field, label and selector indexes come into being at their first use. `LiveWorld` adds
+the writing face, which only a mirror (and a test's fake) uses; the deciding code is given the type `World`.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from control.api.kinds import Kind, kind_of
-from control.api.objects import Key, Object, controller_of, key_of, owner_references, resource_version_of
+from control.api.objects import (
+    Key,
+    Object,
+    controller_of,
+    key_of,
+    labels_of,
+    namespace_of,
+    owner_references,
+    resource_version_of,
+    spec_of,
+)
 from control.api.selectors import selector_of, selector_of_map
 
 Objects = list[Object]  # by a name, since the classes here have a method called list
 
 Selector = Mapping[str, Any] | Callable[[Object], bool]
 """A LabelSelector object, a plain map of labels, or any predicate over the object."""
+
+
+SELECTOR = "spec.selector"
 
 
 class World:
@@ -70,13 +85,38 @@ class World:
         """
         if selector is None:
             return []
-        matches = selector if callable(selector) else matcher_of(selector)
-        return [obj for obj in self.list(kind, namespace) if matches(obj)]
+        if callable(selector):
+            return [obj for obj in self.list(kind, namespace) if selector(obj)]
+        matches = matcher_of(selector)
+        return [obj for obj in self._labelled(kind, namespace, equalities(selector)) if matches(obj)]
+
+    def _labelled(self, kind: Kind, namespace: str, wanted: Mapping[str, str]) -> Objects:
+        """The objects with the rarest of the labels; all of them where none is asked for."""
+        shelf = self._shelves.get(kind)
+        if shelf is None or not wanted:
+            return self.list(kind, namespace)
+        bins = [shelf.index(f"metadata.labels['{label}']").bins.get(value, {}) for label, value in wanted.items()]
+        return _within(_sorted(min(bins, key=len)), namespace)
+
+    def selecting(self, kind: Kind, obj: Object) -> Objects:
+        """The objects of `kind` in the namespace of `obj` whose spec.selector may match it; no other one does.
+
+        A Service, a ReplicaSet or a budget is found by one of the labels that it asks for, so that a change of a pod
+        does not ask a thousand of them. Whether it does match is the caller's to ask: kinds differ in what an empty
+        selector means.
+        """
+        shelf = self._shelves.get(kind)
+        if shelf is None:
+            return []
+        index = shelf.index(SELECTOR)
+        bins = [index.bins.get(_pair(label, value), {}) for label, value in labels_of(obj).items()]
+        found = {key: one for each in (*bins, index.bins.get("", {})) for key, one in each.items()}
+        return _within(_sorted(found), namespace_of(obj))
 
     def controlled_by(self, kind: Kind, owner_uid: str) -> Objects:
         """The objects of `kind` whose controller reference has this UID; "" finds those without a controller."""
         shelf = self._shelves.get(kind)
-        return _sorted(shelf.controlled.get(owner_uid)) if shelf else []
+        return _sorted(shelf.controlled.bins.get(owner_uid)) if shelf else []
 
     def owned_by(self, owner_uid: str) -> Objects:
         """The objects of all mirrored kinds with an owner reference (controlling or not) to this UID."""
@@ -96,8 +136,12 @@ class World:
         shelf = self._shelves.get(kind)
         if shelf is None:
             return []
-        found = _sorted(shelf.index(path).get(value))
-        return [obj for obj in found if key_of(obj).namespace == namespace] if namespace else found
+        return _within(_sorted(shelf.index(path).bins.get(value)), namespace)
+
+    def version(self, kind: Kind, path: str, value: str) -> int:
+        """A number that changes whenever the answer of `by_field` for everywhere does: what to remember it by."""
+        shelf = self._shelves.get(kind)
+        return shelf.index(path).versions[value] if shelf else 0
 
     def kinds(self) -> Sequence[Kind]:
         """The kinds of which at least one object has been seen."""
@@ -153,16 +197,42 @@ class LiveWorld(World):
             self._owned.setdefault(ref.get("uid", ""), {})[place] = (kind, new)  # type: ignore[assignment]
 
 
+class _Index:
+    """The objects of one kind in bins, and how often each bin has changed."""
+
+    __slots__ = ("bin_of", "bins", "versions")
+
+    def __init__(self, bin_of: Callable[[Object], str | None]) -> None:
+        self.bin_of = bin_of
+        self.bins: dict[str, dict[Key, Object]] = {}
+        self.versions: Counter[str] = Counter()
+
+    def move(self, key: Key, old: Object | None, new: Object | None) -> None:
+        """Takes a key out of its old bin and puts its object into the new one."""
+        before = self.bin_of(old) if old is not None else None
+        after = self.bin_of(new) if new is not None else None
+        if before is not None and before != after:
+            held = self.bins.get(before)
+            if held is not None:
+                held.pop(key, None)
+                self.versions[before] += 1
+                if not held:
+                    del self.bins[before]
+        if after is not None and new is not None:
+            self.bins.setdefault(after, {})[key] = new
+            self.versions[after] += 1
+
+
 class _Shelf:
     """The objects of one kind: by key, in order, by controller and by the fields that were asked for."""
 
-    __slots__ = ("_fields", "_keys", "controlled", "objects")
+    __slots__ = ("_indexes", "_keys", "controlled", "objects")
 
     def __init__(self) -> None:
         self.objects: dict[Key, Object] = {}
-        self.controlled: dict[str, dict[Key, Object]] = {}
+        self.controlled = _Index(_controller_uid)
         self._keys: list[Key] = []
-        self._fields: dict[str, dict[str, dict[Key, Object]]] = {}
+        self._indexes: dict[str, _Index] = {}
 
     def in_order(self, namespace: str) -> Objects:
         objects = self.objects
@@ -177,50 +247,62 @@ class _Shelf:
         if old is None:
             insort(self._keys, key)
         self.objects[key] = obj
-        _move(self.controlled, key, _controller_uid(old), _controller_uid(obj), obj)
-        for path, index in self._fields.items():
-            _move(index, key, field_of(old, path) if old is not None else None, field_of(obj, path), obj)
+        self._move(key, old, obj)
         return old
 
     def remove(self, key: Key) -> Object | None:
         old = self.objects.pop(key, None)
         if old is not None:
             del self._keys[bisect_left(self._keys, key)]
-            _move(self.controlled, key, _controller_uid(old), None, old)
-            for path, index in self._fields.items():
-                _move(index, key, field_of(old, path), None, old)
+            self._move(key, old, None)
         return old
 
-    def index(self, path: str) -> dict[str, dict[Key, Object]]:
-        found = self._fields.get(path)
+    def _move(self, key: Key, old: Object | None, new: Object | None) -> None:
+        self.controlled.move(key, old, new)
+        for index in self._indexes.values():
+            index.move(key, old, new)
+
+    def index(self, path: str) -> _Index:
+        found = self._indexes.get(path)
         if found is None:
-            found = self._fields[path] = {}
+            found = self._indexes[path] = _Index(_bin_of(path))
             for key, obj in self.objects.items():
-                found.setdefault(field_of(obj, path), {})[key] = obj
+                found.move(key, None, obj)
         return found
 
 
-def _move(index: dict[str, dict[Key, Object]], key: Key, old: str | None, new: str | None, obj: Object) -> None:
-    """Takes a key out of its old bin of an index and puts its object into the new one."""
-    if old is not None and old != new:
-        held = index.get(old)
-        if held is not None:
-            held.pop(key, None)
-            if not held:
-                del index[old]
-    if new is not None:
-        index.setdefault(new, {})[key] = obj
+def _bin_of(path: str) -> Callable[[Object], str]:
+    return _selector_bin if path == SELECTOR else partial(field_of, path=path)
 
 
-def _controller_uid(obj: Object | None) -> str | None:
-    if obj is None:
-        return None
+def _selector_bin(obj: Object) -> str:
+    """One of the labels that the object's selector asks for; "" where it asks for none."""
+    wanted = equalities(spec_of(obj).get("selector") or {})
+    return _pair(*min(wanted.items())) if wanted else ""
+
+
+def _pair(label: str, value: str) -> str:
+    return f"{label}={value}"
+
+
+def equalities(selector: Mapping[str, Any]) -> Mapping[str, str]:
+    """The labels with one value each that a selector (see `World.select`) asks for, beside whatever else it asks."""
+    if "matchLabels" in selector or "matchExpressions" in selector:
+        return selector.get("matchLabels") or {}
+    return selector
+
+
+def _controller_uid(obj: Object) -> str:
     ref = controller_of(obj)
     return ref.get("uid", "") if ref else ""
 
 
 def _sorted(found: dict[Key, Object] | None) -> Objects:
     return [found[key] for key in sorted(found)] if found else []
+
+
+def _within(found: Objects, namespace: str) -> Objects:
+    return [obj for obj in found if namespace_of(obj) == namespace] if namespace else found
 
 
 def field_of(obj: Object, path: str) -> str:

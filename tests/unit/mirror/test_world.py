@@ -13,6 +13,11 @@ from control.api.objects import Key, Object, controller_of, key_of
 from control.mirror.world import LiveWorld, World, field_of
 
 LABEL = "metadata.labels['app']"
+SELECTORS: tuple[Object, ...] = (
+    {"app": "m"},
+    {"matchLabels": {"app": "n"}},
+    {"matchLabels": {"app": "m", "tier": "t"}},
+)
 
 
 def obj(kind: Any, name: str, namespace: str = "", **meta: object) -> Object:
@@ -99,3 +104,43 @@ def test_a_field_is_found_or_empty() -> None:
     assert field_of(pod, "metadata.labels['other']") == ""
     assert field_of(pod, "spec.nodeName") == field_of(pod, "spec.nodeName.deeper") == field_of(pod, "status.x") == ""
     assert field_of(pod, "spec.n") == "3"
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.tuples(st.booleans(), pods()), max_size=25), st.integers(0, 20))
+def test_what_a_selector_finds_is_what_a_search_finds(changes: list[tuple[bool, Object]], first_asked: int) -> None:
+    world, answers = LiveWorld(), dict[int, list[Object]]()
+    for step, (put, pod) in enumerate(changes):
+        if put:
+            world.put(POD, pod)
+        else:
+            world.remove(POD, key_of(pod))
+        if step >= first_asked:
+            found = world.by_field(POD, LABEL, "m")
+            assert answers.setdefault(world.version(POD, LABEL, "m"), found) == found
+    for namespace in ("x", "y", ""):
+        for selector in SELECTORS:
+            wanted = selector.get("matchLabels", selector)
+            matching = [p for p in world.list(POD, namespace) if wanted.items() <= p["metadata"]["labels"].items()]
+            assert world.select(POD, namespace, selector) == matching
+
+
+def test_those_whose_selector_may_match_are_found_by_one_label() -> None:
+    rows: list[Object] = [
+        {**obj(SERVICE, "a", "x"), "spec": {"selector": {"app": "m"}}},
+        {**obj(SERVICE, "b", "x"), "spec": {"selector": {"app": "m", "tier": "t"}}},
+        {**obj(SERVICE, "c", "x"), "spec": {"selector": {"app": "n"}}},
+        {**obj(SERVICE, "d", "x"), "spec": {}},
+        {**obj(SERVICE, "e", "y"), "spec": {"selector": {"app": "m"}}},
+        {
+            **obj(REPLICA_SET, "r", "x"),
+            "spec": {"selector": {"matchExpressions": [{"key": "app", "operator": "Exists"}]}},
+        },
+    ]
+    world = World.of(rows)
+    pod = obj(POD, "p", "x", labels={"app": "m", "version": "1"})
+    assert [key_of(one).name for one in world.selecting(SERVICE, pod)] == ["a", "b", "d"]
+    assert [key_of(one).name for one in world.selecting(REPLICA_SET, pod)] == ["r"]
+    assert world.selecting(NODE, pod) == []
+    world.put(SERVICE, {**rows[0], "spec": {"selector": {"app": "z"}}})
+    assert [key_of(one).name for one in world.selecting(SERVICE, pod)] == ["b", "d"]
