@@ -1,54 +1,31 @@
-"""When a cron schedule fires: arithmetic over real minutes, read on a wall clock.
+"""When a cron schedule fires: a library reads the calendar, we read the clocks.
 
 A schedule of five fields fires in every minute whose reading on the wall clock of its time zone matches: minute, hour
-and month all match, and the day matches by day of the month and day of the week (if one of the two is `*`, by the
+and month all match, and the day matches by day of the month and day of the week (if one of the two is a star, by the
 other; if neither is, by either of them). So on a daylight-saving day a time that the clocks skip does not fire, and one
-that they show twice fires twice (as robfig/cron has it, which Kubernetes uses). `@every 90s` has no wall clock: it
-fires so long after the time before, in whole seconds.
+that they show twice fires twice (as robfig/cron has it, which Kubernetes uses).
 
-`Schedule.after` walks from minute to minute but jumps over days and hours that cannot match; over an hour in which the
-offset changes it does not jump. What the fields may contain is `control.api.cron`'s, which has validated them.
+Cron libraries have other ideas of such days, so `cronsim` is asked for the next match on a wall clock without a zone.
+As long as the zone keeps its offset, that reading is one moment. If the offset changes before that moment comes, the
+search begins anew at the change, with the clock as it stands then; an hour that comes twice is so read twice.
+`@every 90s` has no wall clock: it fires so long after the time before, in whole seconds.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, datetime, timedelta, tzinfo
 
-from control.api.cron import BOUNDS, Bounds, problem
+from cronsim import CronSim, CronSimError
 
-MACROS = {
-    "@yearly": "0 0 1 1 *", "@annually": "0 0 1 1 *", "@monthly": "0 0 1 * *", "@weekly": "0 0 * * 0",
-    "@daily": "0 0 * * *", "@midnight": "0 0 * * *", "@hourly": "0 * * * *",
-}  # fmt: skip
+from control.api.cron import EVERY, problem, spelled
+
 HORIZON = timedelta(days=5 * 366)  # what does not fire for so long never does (31 February)
 MINUTE = timedelta(minutes=1)
-_PART = re.compile(r"([0-9.]+)(ns|us|µs|ms|s|m|h)")
-_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
-
-
-@dataclass(frozen=True, slots=True)
-class Fields:
-    """What each field lets through; `any_day` and `any_weekday` say that the field is a plain star."""
-
-    minutes: frozenset[int]
-    hours: frozenset[int]
-    days: frozenset[int]
-    months: frozenset[int]
-    weekdays: frozenset[int]  # 0 is Sunday
-    any_day: bool
-    any_weekday: bool
-
-    def has_day(self, day: date) -> bool:
-        if day.month not in self.months:
-            return False
-        by_day, by_weekday = day.day in self.days, day.isoweekday() % 7 in self.weekdays
-        return by_day and by_weekday if self.any_day or self.any_weekday else by_day or by_weekday
-
-    def matches(self, local: datetime) -> bool:
-        return local.minute in self.minutes and local.hour in self.hours and self.has_day(local.date())
+DAY = timedelta(days=1)
+_PART = re.compile(r"([0-9.]+)(ns|us|µs|μs|ms|s|m|h)")
+_UNITS = {"ns": 1e-9, "us": 1e-6, "µs": 1e-6, "μs": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +33,7 @@ class Schedule:
     """Either `fields` on the clock of `zone`, or `every`."""
 
     zone: tzinfo
-    fields: Fields | None = None
+    fields: str = ""
     every: timedelta = timedelta(0)
 
     @classmethod
@@ -65,61 +42,70 @@ class Schedule:
         fault = problem(text)
         if fault:
             raise ValueError(fault)
-        if text.startswith("@every "):
-            return cls(zone, every=_duration(text.removeprefix("@every ")))
-        parts = MACROS.get(text, text).split()
-        minutes, hours, days, months, weekdays = map(_values, parts, BOUNDS)
-        fields = Fields(minutes, hours, days, months, weekdays, _is_star(parts[2]), _is_star(parts[4]))
-        return cls(zone, fields)
+        if text.startswith(EVERY):
+            return cls(zone, every=_duration(text.removeprefix(EVERY)))
+        return cls(zone, spelled(text))
 
     def after(self, at: datetime) -> datetime | None:
         """The first time after `at` at which the schedule fires, in UTC; None: never."""
         at = at.astimezone(UTC)
-        if self.fields is None:
+        if not self.fields:
             return at.replace(microsecond=0) + self.every
-        candidate = at.replace(second=0, microsecond=0) + MINUTE
-        end = at + HORIZON
-        while candidate < end:
-            local = candidate.astimezone(self.zone)
-            if self.fields.matches(local):
-                return candidate
-            candidate = self._next_candidate(self.fields, candidate, local)
+        start, end = at, at + HORIZON
+        while start < end:
+            offset = self._offset(start)
+            wall = _next_reading(self.fields, (start + offset).replace(tzinfo=None))
+            if wall is None:
+                return None
+            found = wall.replace(tzinfo=UTC) - offset
+            change = self._change(start, min(found, end), offset)
+            if change is None:
+                return found if found < end else None
+            moved = self._offset(change)
+            if _next_reading(self.fields, (change + moved - MINUTE).replace(tzinfo=None)) == _plain(change + moved):
+                return change
+            start = change
         return None
 
-    def _next_candidate(self, fields: Fields, candidate: datetime, local: datetime) -> datetime:
-        if not fields.has_day(local.date()):
-            tomorrow = datetime.combine(local.date() + timedelta(days=1), datetime.min.time(), self.zone)
-            return max(tomorrow.astimezone(UTC), candidate + MINUTE)
-        if local.hour not in fields.hours:
-            hour = candidate + timedelta(minutes=60 - local.minute)
-            if hour.astimezone(self.zone).utcoffset() == local.utcoffset():
-                return hour
-        return candidate + MINUTE
+    def _offset(self, at: datetime) -> timedelta:
+        return at.astimezone(self.zone).utcoffset() or timedelta(0)
+
+    def _change(self, start: datetime, end: datetime, offset: timedelta) -> datetime | None:
+        """The first whole minute in (start, end] at which the zone's offset is another one.
+
+        Looked for day by day: no zone has changed twice within a day.
+        """
+        if self.zone is UTC:
+            return None
+        same = start
+        while same < end:
+            other = min(same + DAY, end)
+            if self._offset(other) != offset:
+                return self._bisect(same, other, offset)
+            same = other
+        return None
+
+    def _bisect(self, same: datetime, other: datetime, offset: timedelta) -> datetime:
+        same, other = same.replace(second=0, microsecond=0), other.replace(second=0, microsecond=0)
+        while other - same > MINUTE:
+            middle = same + (other - same) // MINUTE // 2 * MINUTE
+            if self._offset(middle) == offset:
+                same = middle
+            else:
+                other = middle
+        return other
 
 
-def _is_star(field: str) -> bool:
-    """Whether a field restricts nothing: a star, alone or in a list, without a step of more than one."""
-    return any(re.fullmatch(r"[*?](/0*1)?", part) for part in field.split(","))
+def _plain(at: datetime) -> datetime:
+    return at.replace(tzinfo=None)
 
 
-def _values(field: str, bounds: Bounds) -> frozenset[int]:
-    return frozenset(value for part in field.split(",") if part for value in _range(part, bounds))
-
-
-def _range(part: str, bounds: Bounds) -> Iterable[int]:
-    base, slash, step = part.partition("/")
-    low, dash, high = base.partition("-")
-    if low in ("*", "?"):
-        first, last = bounds.least, bounds.most
-    else:
-        first = _number(low, bounds)
-        last = _number(high, bounds) if dash else (bounds.most if slash else first)
-    return range(first, last + 1, int(step) if slash else 1)
-
-
-def _number(text: str, bounds: Bounds) -> int:
-    named = bounds.names.get(text.lower())
-    return int(text) if named is None else named
+def _next_reading(fields: str, wall: datetime) -> datetime | None:
+    """The first whole minute after `wall` that the fields match, on a clock without a zone."""
+    try:
+        return next(CronSim(fields, wall))
+    except (CronSimError, StopIteration):  # a day that no month has; a date that no year has
+        return None
 
 
 def _duration(text: str) -> timedelta:

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from control.api.cron import BOUNDS, Bounds, problem
-from control.controllers.cronjob.schedule import MACROS, Schedule
+from control.api.cron import BOUNDS, MACROS, Bounds, problem
+from control.controllers.cronjob.schedule import Schedule
 
 ZONES = ("UTC", "Europe/Berlin", "America/New_York", "America/St_Johns", "Australia/Lord_Howe", "Asia/Kathmandu",
          "America/Asuncion", "Pacific/Apia")  # fmt: skip
