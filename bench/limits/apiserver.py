@@ -18,7 +18,8 @@ from typing import Any
 import aiohttp
 
 from bench.lab.api import Api
-from bench.limits.cluster import Cluster, Figure, cpu_s, show
+from bench.limits.cluster import Cluster, Figure, show
+from bench.machine import cpu_s
 
 CONNECTIONS = 32
 LISTED = 3300

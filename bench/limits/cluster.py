@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
@@ -15,9 +14,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from bench.machine import provenance
+
 LOOPKUBE = (sys.executable, "-m", "control.cli.main")
 COMMAND_MAX_S = 120.0
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,8 @@ def show(title: str, figures: list[Figure], json_file: str | None = None) -> Non
         print(f"  {figure.name:<52}{figure.value:>12.2f} {figure.unit:<8}{goal:<22}{verdict:<9}{figure.note}")
     if json_file:
         rows = [{"name": f.name, "value": f.value, "unit": f.unit, "goal": f.goal, "met": f.met} for f in figures]
-        Path(json_file).write_text(json.dumps({"title": title, "figures": rows}, indent=1))
+        result = {"title": title, "settings": provenance(), "figures": rows}
+        Path(json_file).write_text(json.dumps(result, indent=1) + "\n")
     if any(figure.met is False for figure in figures):
         raise SystemExit(1)
 
@@ -101,13 +102,6 @@ class Cluster:
 
     def pid(self, name: str) -> int:
         return next(int(p["pid"]) for p in self.status()["processes"] if p["name"] == name)
-
-
-def cpu_s(pid: int) -> float:
-    """CPU seconds (user and system) that a process has used; proc(5), fields 14 and 15 of stat."""
-    with open(f"/proc/{pid}/stat") as file:
-        fields = file.read().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
 
 
 def wait_for(what: str, condition: Callable[[], bool], deadline_s: float = 60.0) -> None:

@@ -12,8 +12,9 @@ import argparse
 import time
 
 from bench.lab.scenario import workload
-from bench.limits.cluster import Cluster, Figure, cpu_s, show
+from bench.limits.cluster import Cluster, Figure, show
 from bench.limits.startup import first_200
+from bench.machine import cpu_s
 
 MEMORY_GOAL_MB = 150.0
 IDLE_GOAL_PERCENT = 1.0

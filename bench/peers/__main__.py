@@ -7,33 +7,42 @@ import json
 import sys
 from pathlib import Path
 
+from bench.machine import provenance
 from bench.peers.measure import measure
-from bench.peers.peers import STARTERS, Missing
+from bench.peers.processes import Missing, version
 from bench.peers.report import as_json, goals, table
+from bench.peers.scenarios import SCENARIOS, STARTERS
+
+NEEDS = "the comparison needs nginx and wrk (Debian: apt-get install nginx libnginx-mod-stream wrk haproxy)"
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m bench.peers", description=__doc__)
+    parser.add_argument("--scenarios", default=",".join(SCENARIOS), help="default: %(default)s")
     parser.add_argument("--peers", default=",".join(STARTERS), help="default: %(default)s")
-    parser.add_argument("--connections", default="1,32,256", help="default: %(default)s")
+    parser.add_argument("--connections", help="numbers of connections instead of the scenarios' own")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0, help="of each run (wrk takes whole seconds)")
-    parser.add_argument("--varied", action="store_true", help="also with heads that differ from request to request")
     parser.add_argument("--json", type=Path, metavar="FILE")
     options = parser.parse_args()
-    names = options.peers.split(",")
-    unknown = sorted(set(names) - set(STARTERS))
-    if unknown:
-        parser.error(f"no such peer: {', '.join(unknown)}")
-    connections = [int(count) for count in options.connections.split(",")]
+    for what, wanted, known in (
+        ("scenario", options.scenarios, SCENARIOS),
+        ("peer", options.peers, STARTERS),
+    ):
+        unknown = sorted(set(wanted.split(",")) - set(known))
+        if unknown:
+            parser.error(f"no such {what}: {', '.join(unknown)}; there are {', '.join(known)}")
+    scenarios = [SCENARIOS[name] for name in options.scenarios.split(",")]
+    connections = [int(count) for count in options.connections.split(",")] if options.connections else None
     try:
-        figures, missing = measure(names, connections, options.rounds, options.seconds, varied=options.varied)
+        figures, missing = measure(scenarios, options.peers.split(","), connections, options.rounds, options.seconds)
     except Missing as error:
-        sys.exit(f"{error}: the comparison needs nginx and wrk (Debian: apt-get install nginx wrk haproxy)")
+        sys.exit(f"{error}: {NEEDS}")
     print(table(figures, missing))
     if options.json is not None:
-        settings = {"rounds": options.rounds, "seconds": options.seconds}
-        options.json.write_text(json.dumps(as_json(figures, missing, settings), indent=2) + "\n")
+        versions = {"nginx": version("nginx", "-v"), "haproxy": version("haproxy", "-v"), "wrk": version("wrk", "-v")}
+        settings = {"rounds": options.rounds, "seconds": options.seconds, **provenance(), "programs": versions}
+        options.json.write_text(json.dumps(as_json(figures, missing, settings), indent=1) + "\n")
     if not all(goal["met"] for goal in goals(figures)):
         raise SystemExit(1)
 

@@ -8,10 +8,15 @@ from __future__ import annotations
 import itertools
 import sys
 from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from pathlib import Path
 
 import uvloop
 from aiohttp import ClientSession, TCPConnector, web
 from multidict import CIMultiDict
+
+from bench.peers.front import Front, Peer
+from bench.peers.processes import process, unused_port
 
 HOP_BY_HOP = {"connection", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
 
@@ -49,6 +54,12 @@ def application(ports: list[int]) -> web.Application:
     app.cleanup_ctx.append(session)
     app.router.add_route("*", "/{path:.*}", forward)
     return app
+
+
+def start(stack: ExitStack, folder: Path, backends: list[int], front: Front) -> Peer:
+    port = unused_port()
+    command = [sys.executable, "-m", "bench.peers.aiohttp_proxy", str(port), *map(str, backends)]
+    return Peer("aiohttp", port, stack.enter_context(process(command, port)))
 
 
 def main() -> None:

@@ -7,7 +7,9 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from bench.peers.peers import program
+from bench.peers.front import HOST
+from bench.peers.processes import program
+from bench.peers.scenarios import Scenario
 
 VARIED = """
 local n = 0
@@ -28,7 +30,7 @@ UNITS = {"us": 1e-6, "ms": 1e-3, "s": 1.0}
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk saw. `errors` are socket errors and answers other than 2xx and 3xx."""
+    """What one run saw. `errors` are socket errors and answers other than 2xx and 3xx."""
 
     requests: int
     requests_per_s: float
@@ -36,14 +38,19 @@ class Load:
     errors: int
 
 
-def run(port: int, connections: int, seconds: float, script: Path | None) -> Load:
+def run(port: int, scenario: Scenario, connections: int, seconds: float, folder: Path) -> Load:
     """Drive a server on loopback for so long."""
     command = [program("wrk"), "-t1", f"-c{connections}", f"-d{seconds:g}s", "--latency", "--timeout", "10s"]
-    if script is not None:
+    command += ["-H", f"Host: {HOST}"]
+    if scenario.closing:
+        command += ["-H", "Connection: close"]
+    if scenario.varied:
+        script = folder / "varied.lua"
+        script.write_text(VARIED)
         command += ["-s", str(script)]
-    done = subprocess.run(
-        [*command, f"http://127.0.0.1:{port}/"], capture_output=True, text=True, check=True, timeout=seconds + 30
-    )
+    scheme = "https" if scenario.front.tls else "http"
+    url = f"{scheme}://127.0.0.1:{port}{scenario.path}"
+    done = subprocess.run([*command, url], capture_output=True, text=True, check=True, timeout=seconds + 60)
     return parse(done.stdout)
 
 

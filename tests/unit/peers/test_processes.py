@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from bench.peers.peers import Missing, process, program, unused_port
+from bench.peers.processes import Missing, process, program, unused_port
 
 
 def test_a_server_runs_within_its_block() -> None:
