@@ -17,13 +17,12 @@ listeners must be open follows from the table alone; whether their sockets could
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from dataplane.balance.backend import Backend, Endpoint
 from dataplane.balance.picker import Random
-from dataplane.route.find import Finder
+from dataplane.routing import Match, Resolve, Routing
 from dataplane.snapshot import model
 from dataplane.snapshot.check import problem
 
@@ -31,20 +30,10 @@ __all__ = ["Backend", "Changes", "Endpoint", "Match", "Resolve", "Table", "Table
 
 
 class TableError(Exception):
-    """An update that cannot be applied: names the resource and what is wrong with it."""
-
-
-class Match(NamedTuple):
-    """Where a request goes: the backend (perhaps without any endpoint) and the name of the route that said so."""
-
-    backend: Backend
-    route: str
+    """An update that cannot be applied: names every resource that is wrong, and what is wrong with it."""
 
 
 ALWAYS_OPEN: tuple[model.ListenerMode, ...] = ("ingress", "dns")
-
-Resolve = Callable[[bytes, bytes], Match | None]
-"""(host, path) -> where the request goes, or None if no route matches."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,13 +63,15 @@ class Table:
         self._resources: dict[model.ResourceType, dict[str, model.Resource]] = {kind: {} for kind in model.TYPES}
         self._backends: dict[str, Backend] = {}
         self._strict: dict[str, Backend] = {}  # the same ones for listeners that do not read terminating endpoints
-        self._rules: dict[tuple[str, str], dict[str, model.Route]] = {}  # (table, host) -> routes by name
-        self._finders: dict[tuple[str, bool], Finder[Match]] = {}
+        self._routing = Routing(
+            lambda name, reads_terminating: self._backend(name, reads_terminating=reads_terminating)
+        )
         self._fronts: dict[str, dict[str, model.Listener]] = {}  # backend -> its tcp and http listeners by name
         self._open: dict[str, model.Listener] = {}
 
     def __repr__(self) -> str:
-        counts = ", ".join(f"{len(items)} {kind}s" for kind, items in self._resources.items())
+        plurals = {"routepolicy": "policies"}
+        counts = ", ".join(f"{len(items)} {plurals.get(kind, f'{kind}s')}" for kind, items in self._resources.items())
         return f"Table(version {self.version}: {counts})"
 
     @property
@@ -117,18 +108,18 @@ class Table:
 
     def resolve(self, table: str, host: bytes, path: bytes) -> Match | None:
         """Where a request for this host and path goes among the routes of `table`."""
-        return self._finder(table, reads_terminating=True).find(host, path)
+        return self._routing.finder(table, reads_terminating=True).find(host, path)
 
     def resolver(self, listener: model.Listener) -> Resolve:
         """The way from (host, path) to a match for requests of this listener; stays valid over updates."""
         if listener.mode == "ingress":
-            return self._finder(listener.table, reads_terminating=listener.reads_terminating).find
+            return self._routing.resolver(listener)
         match = Match(self.backend_of(listener), "")
         return lambda host, path: match
 
     def backend_of(self, listener: model.Listener) -> Backend:
         """The backend of a tcp or http listener as this listener may use it, known or not."""
-        return self._backend(listener.backend, reads_terminating=listener.reads_terminating)
+        return self._backend(listener.backend, listener.reads_terminating)
 
     def apply(self, update: model.Update) -> Changes:
         """Bring the update into force, or raise TableError and change nothing."""
@@ -140,7 +131,7 @@ class Table:
             self._upsert(resource, changes)
         self.version = update.version
         self.triggered_at = update.triggered_at
-        self._compile(changes.hosts)
+        self._routing.compile()
         opened, closed = self._reopen(changes)
         self._forget(changes.backends)
         names = tuple(changes.names_gone), tuple(changes.names_new)
@@ -156,24 +147,28 @@ class Table:
             if update.version <= self.version:
                 raise TableError(f"version {update.version} does not come after {self.version}")
         seen: set[model.ResourceKey] = set()
+        wrong: list[str] = []
         for resource in update.upserts:
-            found = problem(resource)
             key = model.key_of(resource)
-            if found or key in seen:
-                raise TableError(found or f"{key[0]} {key[1]}: twice in one update")
-            seen.add(key)
-        for key in update.removes:
+            found = problem(resource)
+            if found:
+                wrong.append(found)
             if key in seen:
-                raise TableError(f"{key[0]} {key[1]}: both given and removed")
+                wrong.append(f"{key[0]} {key[1]}: twice in one update")
+            seen.add(key)
+        wrong += [f"{key[0]} {key[1]}: both given and removed" for key in update.removes if key in seen]
         removes = update.removes
         if update.full:
             removes = tuple(
                 (kind, name) for kind, items in self._resources.items() for name in items if (kind, name) not in seen
             )
-        self._validate_addresses(update.upserts, removes)
+        wrong += self._contested(update.upserts, removes)
+        if wrong:
+            raise TableError("; ".join(wrong))
         return removes
 
-    def _validate_addresses(self, upserts: Iterable[model.Resource], removes: Iterable[model.ResourceKey]) -> None:
+    def _contested(self, upserts: Iterable[model.Resource], removes: Iterable[model.ResourceKey]) -> Iterator[str]:
+        """Listeners that would share a place."""
         changed = [item for item in upserts if isinstance(item, model.Listener)]
         if not changed:
             return
@@ -187,8 +182,7 @@ class Table:
             # SO_REUSEPORT would let both open and hand each of them some of the connections
             other = taken.setdefault((listener.address, listener.port), listener.name)
             if other != listener.name:
-                where = f"{listener.address}:{listener.port}"
-                raise TableError(f"listener {listener.name}: {where} is also that of listener {other}")
+                yield f"listener {listener.name}: {listener.address}:{listener.port} is also that of listener {other}"
 
     # what an update does; none of it can fail
 
@@ -198,7 +192,11 @@ class Table:
             changes.listeners.add(name)
             self._fronts.get(resource.backend, {}).pop(name, None)
         elif isinstance(resource, model.Route):
-            self._drop_rule(resource, changes)
+            self._routing.drop(resource)
+            changes.backends.add(resource.backend)
+        elif isinstance(resource, model.RoutePolicy):
+            self._routing.set_policy(name, None)
+            changes.backends.add(resource.fallback)
         elif isinstance(resource, model.Backend):
             self._set_backend(name, None, changes)
         elif isinstance(resource, model.Endpoint):
@@ -222,9 +220,13 @@ class Table:
                 self._fronts.setdefault(resource.backend, {})[name] = resource
         elif isinstance(resource, model.Route):
             if isinstance(before, model.Route):
-                self._drop_rule(before, changes)
-            self._rules.setdefault((resource.table, resource.host), {})[name] = resource
-            changes.hosts.add((resource.table, resource.host))
+                self._routing.drop(before)
+                changes.backends.add(before.backend)
+            self._routing.add(resource)
+        elif isinstance(resource, model.RoutePolicy):
+            if isinstance(before, model.RoutePolicy):
+                changes.backends.add(before.fallback)
+            self._routing.set_policy(name, resource)
         elif isinstance(resource, model.Backend):
             self._set_backend(name, resource, changes)
         elif isinstance(resource, model.Endpoint):
@@ -236,19 +238,14 @@ class Table:
                 changes.names_gone.append(before)
             changes.names_new.append(resource)
 
-    def _drop_rule(self, route: model.Route, changes: _Collector) -> None:
-        self._rules[route.table, route.host].pop(route.name, None)
-        changes.hosts.add((route.table, route.host))
-        changes.backends.add(route.backend)
-
     def _set_backend(self, name: str, spec: model.Backend | None, changes: _Collector) -> None:
-        self._backend(name, reads_terminating=True).set_spec(spec)
+        self._backend(name).set_spec(spec)
         if name in self._strict:
             self._strict[name].set_spec(spec)
         changes.backends.add(name)
 
     def _set_endpoint(self, spec: model.Endpoint, changes: _Collector) -> None:
-        backend = self._backend(spec.backend, reads_terminating=True)
+        backend = self._backend(spec.backend)
         endpoint = backend.endpoints.get(spec.id)
         if endpoint is not None and (endpoint.spec.address, endpoint.spec.port) != (spec.address, spec.port):
             endpoint.remove()
@@ -274,37 +271,7 @@ class Table:
             self._strict[name].touch()
         changes.backends.add(name)
 
-    def _compile(self, hosts: Iterable[tuple[str, str]]) -> None:
-        for table, host in hosts:
-            routes = self._rules.get((table, host), {})
-            if not routes:
-                self._rules.pop((table, host), None)
-            for reads_terminating in (True, False):
-                finder = self._finders.get((table, reads_terminating))
-                if finder is not None:
-                    self._set_host(finder, host, routes.values(), reads_terminating)
-
-    def _set_host(
-        self, finder: Finder[Match], host: str, routes: Iterable[model.Route], reads_terminating: bool
-    ) -> None:
-        finder.set_host(
-            host,
-            [
-                (route, Match(self._backend(route.backend, reads_terminating=reads_terminating), route.name))
-                for route in routes
-            ],
-        )
-
-    def _finder(self, table: str, *, reads_terminating: bool) -> Finder[Match]:
-        finder = self._finders.get((table, reads_terminating))
-        if finder is None:
-            finder = self._finders[table, reads_terminating] = Finder()
-            for (of_table, host), routes in self._rules.items():
-                if of_table == table:
-                    self._set_host(finder, host, routes.values(), reads_terminating)
-        return finder
-
-    def _backend(self, name: str, *, reads_terminating: bool) -> Backend:
+    def _backend(self, name: str, reads_terminating: bool = True) -> Backend:
         backend = self._backends.get(name)
         if backend is None:
             backend = self._backends[name] = Backend(name, self._random)
@@ -345,7 +312,7 @@ class Table:
         ]
         if not gone:
             return
-        pointed_at = {route.backend for route in self.routes} | {name for name, on in self._fronts.items() if on}
+        pointed_at = {*self._routing.backends()} | {name for name, on in self._fronts.items() if on}
         for name in gone:
             if name not in pointed_at:
                 del self._backends[name]
@@ -356,11 +323,10 @@ class Table:
 class _Collector:
     """What an update touched, while it is being applied."""
 
-    __slots__ = ("backends", "certificates", "changed", "hosts", "listeners", "names_gone", "names_new", "removed")
+    __slots__ = ("backends", "certificates", "changed", "listeners", "names_gone", "names_new", "removed")
 
     def __init__(self) -> None:
         self.listeners: set[str] = set()
-        self.hosts: set[tuple[str, str]] = set()
         self.backends: set[str] = set()
         self.removed: list[Endpoint] = []
         self.changed: list[Endpoint] = []

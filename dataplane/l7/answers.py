@@ -12,8 +12,10 @@ ALLOWED: Final = b"GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
 
 def answer(status: int, text: str) -> tuple[Response, bytes]:
     """The answer's head and body; 405 and OPTIONS say which methods there are."""
-    body = b"" if status == HTTPStatus.OK else text.encode() + b"\n"
+    body = text.encode() + b"\n" if text and status != HTTPStatus.OK else b""
     lines = b"Content-Type: text/plain; charset=utf-8\r\nContent-Length: %d\r\n" % len(body)
+    if status == HTTPStatus.NO_CONTENT:  # it has no content to describe, RFC 9110 8.6
+        lines = b""
     if status in (HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.OK):
         lines += b"Allow: %b\r\n" % ALLOWED
     response = Response()

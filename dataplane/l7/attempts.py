@@ -13,6 +13,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from dataplane.filters.passage import Answer
+from dataplane.filters.policy import Policy
 from dataplane.l7 import rescue
 from dataplane.l7.codec import REMEMBERED_MAX
 from dataplane.l7.events import Fields, Request
@@ -31,6 +33,7 @@ from dataplane.l7.exchange import (
 )
 from dataplane.l7.headers import Edge
 from dataplane.l7.rescue import Failure
+from dataplane.l7.treatment import Treatment, asked_of
 from dataplane.pool.pool import DialFailure, Pool, PoolFull
 from dataplane.table import Backend, Endpoint, Resolve
 
@@ -48,7 +51,7 @@ class Attempts:
     __slots__ = ("_complete", "_head", "_head_of", "_sent", "_trailers", "_tried", "_waits_in", "backend",
                  "began", "bytes_in", "bytes_out", "client", "connect_s", "edge", "endpoint", "exchanges",
                  "first_byte_s", "listener", "phase", "proxy", "request", "resolve", "route", "spec", "state", "status",
-                 "tries", "upstream")  # fmt: skip
+                 "treatment", "tries", "upstream")  # fmt: skip
 
     def __init__(self, proxy: HttpProxy, client: ClientSide, edge: Edge, listener: str, resolve: Resolve) -> None:
         self.proxy = proxy
@@ -78,6 +81,7 @@ class Attempts:
         self.tries = self.status = self.bytes_in = self.bytes_out = 0
         self.first_byte_s = self.connect_s = -1.0
         self.phase = self.route = ""
+        self.treatment: Treatment | None = None
 
     # the client's side
 
@@ -99,18 +103,51 @@ class Attempts:
         if match is None:
             self.failed("no_route")
             return
-        backend, self.route = match
+        backend, self.route, policy = match
         self.backend = backend
         self.spec = backend.spec
+        if policy is not None:
+            self._begin_treated(policy, backend, now)
+            return
         endpoint = backend.pick()
         if endpoint is None:
             self.failed("no_endpoint")
         else:
             self._attempt(backend, endpoint, now)
 
+    def _begin_treated(self, policy: Policy, backend: Backend, now: float) -> None:
+        """The route has a policy: it may answer itself, change the request, or choose another backend or endpoint."""
+        request = self.request
+        assert request is not None
+        verdict = policy.decide(asked_of(request, self.edge, now, now + self.proxy.wall_offset, backend))
+        if isinstance(verdict, Answer):
+            self.reply(verdict.status, verdict.text, "policy", verdict.lines)
+            return
+        self.treatment = treatment = Treatment(verdict)
+        self.backend, self.route = verdict.backend, verdict.route
+        self.spec = verdict.backend.spec
+        self.request = treatment.request(request)
+        if self._is_too_long():
+            return
+        endpoint = treatment.pick(verdict.backend)
+        if endpoint is None:
+            self.failed("no_endpoint")
+        else:
+            self._attempt(verdict.backend, endpoint, now)
+
+    def _is_too_long(self) -> bool:
+        """Whether the request's body is longer than its route allows; then it has been refused."""
+        treatment = self.treatment
+        if treatment is None or not treatment.body_max or self.bytes_in <= treatment.body_max:
+            return False
+        self.refuse(413, f"the body is longer than {treatment.body_max} bytes")
+        return True
+
     def body(self, data: bytes) -> None:
         """A piece of the request's body."""
         self._keep(data)
+        if self.treatment is not None and self._is_too_long():
+            return
         if self.state is CONNECTING:
             if self._sent is not None and len(self._sent) > self.proxy.limits.held_max:
                 self.client.pause("connecting")
@@ -126,6 +163,8 @@ class Attempts:
         self._keep(data)
         self._trailers = trailers
         self._complete = True
+        if self.treatment is not None and self._is_too_long():
+            return
         if self.state in (SENDING, CROSSING):
             self._limit_replay()
             if self.upstream is not None:
@@ -216,13 +255,13 @@ class Attempts:
         assert request is not None
         verdict = rescue.verdict(
             failure,
-            policy=self.spec.retry,
+            self.spec,
             tries=self.tries,
-            tries_max=self.spec.tries_max,
             idempotent=request.terms.idempotent,
             replayable=self._sent is not None,
             answer_begun=self.state in ANSWER_BEGUN,
             reused=reused,
+            took_s=self.proxy.clock() - self.began,
         )
         if self.endpoint is not None:
             self.endpoint.failed += 1
@@ -232,6 +271,20 @@ class Attempts:
             self.reply(verdict.status, verdict.text, verdict.outcome)
         else:
             self.abort(verdict.outcome)
+
+    def passes_over(self, status: int) -> bool:
+        """Whether an endpoint's answer with this status is not relayed because another endpoint has been asked."""
+        request = self.request
+        assert request is not None
+        passed_over = rescue.passes_over(
+            status,
+            self.spec,
+            tries=self.tries,
+            idempotent=request.terms.idempotent,
+            replayable=self._sent is not None and self._complete,
+            took_s=self.proxy.clock() - self.began,
+        )
+        return passed_over and self._again("next")
 
     def _again(self, again: rescue.Again) -> bool:
         """Another attempt; False if there is no endpoint for it."""
@@ -272,8 +325,12 @@ class Attempts:
 
     # what the other half does
 
-    def reply(self, status: int, text: str, outcome: str) -> None:
-        """An answer of our own."""
+    def reply(self, status: int, text: str, outcome: str, lines: bytes = b"") -> None:
+        """An answer of our own, with further field lines."""
+        raise NotImplementedError
+
+    def refuse(self, status: int, text: str) -> None:
+        """The same, to bytes after which nothing can be believed."""
         raise NotImplementedError
 
     def abort(self, outcome: str) -> None:

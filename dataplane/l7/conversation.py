@@ -22,6 +22,7 @@ from dataplane.l7.exchange import (
     RESPONSE_END,
     SWITCH,
 )
+from dataplane.l7.treatment import amended
 
 
 class Conversation(Attempts):
@@ -38,6 +39,10 @@ class Conversation(Attempts):
 
     def answered(self, response: Response, body: bytes) -> None:
         """A whole response with a length, to a whole request: the common case."""
+        if response.status >= 400 and self.passes_over(response.status):
+            return
+        if self.treatment is not None:
+            response = self.treatment.response(response, self.endpoint)
         now = self.proxy.clock()
         self.first_byte_s = now - self.began
         self.bytes_out = len(body)
@@ -56,6 +61,10 @@ class Conversation(Attempts):
         """The head of a final response. `framing` is how its body comes to us."""
         request = self.request
         assert request is not None
+        if response.status >= 400 and self.passes_over(response.status):
+            return
+        if self.treatment is not None:
+            response = self.treatment.response(response, self.endpoint)
         self.first_byte_s = self.proxy.clock() - self.began
         self.status = response.status
         self.state = NEXT[self.state][RESPONSE]
@@ -86,6 +95,8 @@ class Conversation(Attempts):
         request, upstream = self.request, self.upstream
         assert request is not None
         assert upstream is not None
+        if self.treatment is not None:
+            response = self.treatment.response(response, self.endpoint)
         self.first_byte_s = self.proxy.clock() - self.began
         self.status = response.status
         self.state = NEXT[self.state][SWITCH]
@@ -99,10 +110,15 @@ class Conversation(Attempts):
 
     # answers of our own
 
-    def reply(self, status: int, text: str, outcome: str) -> None:
+    def reply(self, status: int, text: str, outcome: str, lines: bytes = b"") -> None:
         """The connection persists if the request is complete and wants it to."""
         self.status = status
-        persists = self.client.answer(*answer(status, text), self.request, self._complete)
+        response, body = answer(status, text)
+        if lines:
+            response = amended(response, lines, frozenset(), None)
+        elif self.treatment is not None:
+            response = self.treatment.response(response, None)
+        persists = self.client.answer(response, body, self.request, self._complete)
         self.state = NEXT[self.state][ANSWERED if persists else LAST]
         self._end(outcome, self.proxy.clock(), reusable=False)
 
@@ -136,6 +152,8 @@ class Conversation(Attempts):
     def _end(self, outcome: str, now: float, *, reusable: bool) -> None:
         """The exchange is over: give back connection and lease, record it, and let the client go on."""
         upstream, endpoint, backend = self.upstream, self.endpoint, self.backend
+        if self.treatment is not None:
+            self.treatment.end()
         if reusable and upstream is not None:
             self.upstream = upstream.user = None
             upstream.give_back(now)

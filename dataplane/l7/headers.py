@@ -67,14 +67,14 @@ def request_tail(terms: Terms) -> bytes:
 class Edge:
     """Where client connections entered, and from where: what is said about them to origins."""
 
-    __slots__ = ("_client", "_known", "_local", "_port", "_scheme", "_via", "forwarding")
+    __slots__ = ("_known", "_local", "_port", "_via", "client", "forwarding", "scheme")
 
     def __init__(
         self, scheme: bytes, client: bytes, local_host: bytes, port: int, forwarding: Forwarding, via: bytes
     ) -> None:
         self.forwarding: Final = forwarding
-        self._client: Final = client
-        self._scheme: Final = scheme
+        self.client: Final = client
+        self.scheme: Final = scheme
         self._port: Final = b"%d" % port
         self._local: Final = b"%b:%d" % (local_host, port)
         self._via: Final = via
@@ -107,11 +107,11 @@ class Edge:
         return before, b"%b%b%b\r\n" % (forwarding, via, terms.tail)
 
     def _replaced(self, host: bytes) -> bytes:
-        client, port = self._client, self._port
+        client, port = self.client, self._port
         return b"".join(
             [
                 b"X-Real-IP: %b\r\nX-Forwarded-For: %b\r\nX-Forwarded-Port: %b\r\n" % (client, client, port),
-                b"X-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (self._scheme, host),
+                b"X-Forwarded-Proto: %b\r\nX-Forwarded-Host: %b\r\n" % (self.scheme, host),
             ]
         )
 
@@ -120,19 +120,19 @@ class Edge:
         theirs: dict[bytes, list[bytes]] = {}
         for name, value in forwarded:
             theirs.setdefault(name, []).append(value)
-        chain = b", ".join([*theirs.get(b"x-forwarded-for", ()), self._client])
+        chain = b", ".join([*theirs.get(b"x-forwarded-for", ()), self.client])
         lines = [b"X-Forwarded-For: %b\r\n" % chain]
         own = {
-            b"x-real-ip": (b"X-Real-IP", self._client),
+            b"x-real-ip": (b"X-Real-IP", self.client),
             b"x-forwarded-port": (b"X-Forwarded-Port", self._port),
-            b"x-forwarded-proto": (b"X-Forwarded-Proto", self._scheme),
+            b"x-forwarded-proto": (b"X-Forwarded-Proto", self.scheme),
             b"x-forwarded-host": (b"X-Forwarded-Host", host),
         }
         for lower, (name, value) in own.items():
             lines.append(b"%b: %b\r\n" % (name, theirs[lower][0] if lower in theirs else value))
         if b"forwarded" in theirs:
-            node = b'"[%b]"' % self._client if b":" in self._client else self._client
-            ours = b'for=%b;host="%b";proto=%b' % (node, host, self._scheme)
+            node = b'"[%b]"' % self.client if b":" in self.client else self.client
+            ours = b'for=%b;host="%b";proto=%b' % (node, host, self.scheme)
             lines.append(b"Forwarded: %b\r\n" % b", ".join([*theirs[b"forwarded"], ours]))
         return b"".join(lines)
 

@@ -9,8 +9,10 @@ Failures are named for whose fault and which phase. Three questions decide about
    a client of its own would have seen the close. So it is tried again, on a fresh connection of the same endpoint,
    whatever the policy, and not counted as a try (nginx does the same for cached peers).
 3. *What does the policy say?* `none` and `kube-proxy` never try again: kube-proxy sends a connection to one endpoint
-   and lets it fail, and people come here to see that. `ingress-nginx` is its default proxy-next-upstream "error
-   timeout" up to `tries_max` endpoints, never the same twice in one request.
+   and lets it fail, and people come here to see that. `ingress-nginx` is nginx's proxy_next_upstream: up to `tries_max`
+   endpoints, never the same twice in one request, not after `retry_timeout_s`, and for the causes in `retry_on` ("error
+   timeout" by default; status codes of answers and bad heads may be causes too). `retries_any_method` is its
+   non_idempotent.
 
 Status codes, RFC 9110 15.6: 502 when the origin refused, reset or spoke nonsense; 504 when it took too long; 503 when
 we could not even ask (no endpoint, full). Once the response has begun there is no status left to send: the
@@ -21,7 +23,7 @@ from __future__ import annotations
 
 from typing import Final, Literal, NamedTuple
 
-from dataplane.snapshot.model import Backend, Retry
+from dataplane.snapshot.model import Backend, RetryCause
 
 Failure = Literal[
     "no_route",
@@ -67,33 +69,66 @@ ANSWERS: Final[dict[Failure, tuple[int, str, str]]] = {
 }
 
 _NEVER_SENT: Final = frozenset(("pool_full", "pool_timeout", "connect_refused", "connect_timeout", "no_socket"))
-_RETRIED_BY_NGINX: Final = frozenset(
-    ("connect_refused", "connect_timeout", "reset_before_head", "reset_in_head", "response_timeout")
-)
-"""proxy_next_upstream "error timeout": not invalid_header, so a bad response is final."""
+_CAUSES: Final[dict[Failure, RetryCause]] = {
+    "connect_refused": "error",
+    "connect_timeout": "timeout",
+    "reset_before_head": "error",
+    "reset_in_head": "error",
+    "response_timeout": "timeout",
+    "bad_response": "invalid_header",
+}
+"""What nginx calls these failures."""
+
+_STATUSES: Final[dict[int, RetryCause]] = {
+    403: "http_403",
+    404: "http_404",
+    429: "http_429",
+    500: "http_500",
+    502: "http_502",
+    503: "http_503",
+    504: "http_504",
+}
 
 
 def verdict(
     failure: Failure,
+    spec: Backend,
     *,
-    policy: Retry,
     tries: int,
-    tries_max: int,
     idempotent: bool,
     replayable: bool,
     answer_begun: bool,
     reused: bool,
+    took_s: float = 0.0,
 ) -> Verdict:
-    """What to do about `failure` in the try number `tries`. `reused`: the connection came from the pool."""
+    """What to do about `failure` in the try number `tries`. `reused`: the connection came from the pool; `took_s`: so
+    long ago the first try began."""
     status, text, outcome = ANSWERS[failure]
     if answer_begun:
         return Verdict("no", 0, text, outcome)
     repeatable = failure in _NEVER_SENT or (idempotent and replayable)
     if repeatable and reused and failure == "reset_before_head":
         return Verdict("same", status, text, outcome)
-    if repeatable and policy == "ingress-nginx" and failure in _RETRIED_BY_NGINX and tries < tries_max:
+    repeatable = failure in _NEVER_SENT or (replayable and (idempotent or spec.retries_any_method))
+    if repeatable and _goes_on(_CAUSES.get(failure), spec, tries, took_s):
         return Verdict("next", status, text, outcome)
     return Verdict("no", status, text, outcome)
+
+
+def passes_over(
+    status: int, spec: Backend, *, tries: int, idempotent: bool, replayable: bool, took_s: float = 0.0
+) -> bool:
+    """Whether an answer with this status is not to be relayed if another endpoint can be asked instead."""
+    repeatable = replayable and (idempotent or spec.retries_any_method)
+    return repeatable and _goes_on(_STATUSES.get(status), spec, tries, took_s)
+
+
+def _goes_on(cause: RetryCause | None, spec: Backend, tries: int, took_s: float) -> bool:
+    """What the policy says to another endpoint for this cause."""
+    if spec.retry != "ingress-nginx" or cause not in spec.retry_on:
+        return False
+    in_time = not spec.retry_timeout_s or took_s < spec.retry_timeout_s
+    return in_time and (not spec.tries_max or tries < spec.tries_max)
 
 
 NO_BACKEND: Final = Backend(name="")

@@ -185,6 +185,8 @@ class Upstream(asyncio.Protocol):
         if framing == "chunked":
             self._decoder = ChunkedDecoder()
         user.responded(response, framing)
+        if self.user is not user:
+            return  # another endpoint is asked instead
         if framing == "none":
             self._finish(user, reusable=self._reusable and not rest)
         elif rest:

@@ -26,6 +26,7 @@ OUTCOMES: dict[str, str] = {
     "timeout": "connecting, or waiting for the answer, took longer than the backend allows",
     "no_endpoint": "the backend had no usable endpoint",
     "no_route": "no route matched",
+    "policy": "the route's policy answered (redirect, preflight, limit, refusal)",
     "bad_request": "the client's bytes were no acceptable request",
     "bad_response": "the endpoint's bytes were no acceptable response",
     "overload": "a limit of ours was reached (connections, pending requests)",

@@ -28,6 +28,8 @@ def find(routes: Sequence[Route], host: bytes, path: bytes) -> Route | None:
     return min(anywhere, key=age, default=None)
 
 
-def rank(route: Route) -> tuple[bool, int, tuple[tuple[str, str, int], str]]:
-    """Among matching rules the smallest wins: Exact first, then the longest, then the oldest."""
-    return route.path_type != "Exact", -len(prefix_key(route.path.encode())), age(route)
+def rank(route: Route) -> tuple[bool, int, bool, tuple[tuple[str, str, int], str]]:
+    """Among matching rules the smallest wins: Exact first, then the longest, Prefix before pattern, then the oldest."""
+    is_pattern = route.path_type == "Regex"
+    length = len(route.path) if is_pattern else len(prefix_key(route.path.encode()))
+    return route.path_type != "Exact", -length, is_pattern, age(route)

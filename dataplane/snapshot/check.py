@@ -11,6 +11,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address, IPv6Address
 from typing import Any
 
+from dataplane.snapshot import policy_check
 from dataplane.snapshot.model import (
     Backend,
     Certificate,
@@ -23,6 +24,7 @@ from dataplane.snapshot.model import (
     Zone,
     type_of,
 )
+from dataplane.snapshot.pattern import problem_of
 
 IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\d?\d)", re.ASCII)
 IPV6 = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*", re.ASCII)  # exact grammar is left to the kernel
@@ -66,18 +68,22 @@ def _route(item: Route) -> str:
         return "table: a route belongs to one"
     if item.host and not HOST.fullmatch(item.host):
         return f"host: {item.host!r} is neither a lowercase DNS name nor one with a first label of '*'"
-    if not item.is_default and not item.path.startswith("/") and (item.path or item.path_type == "Exact"):
+    if not item.is_default and not item.path.startswith("/") and (item.path or item.path_type in ("Exact", "Regex")):
         return f"path: {item.path!r} does not begin with '/'"
+    if item.path_type == "Regex" and (why := problem_of(item.path)):
+        return f"path: {why}"
+    if item.is_canary and not item.policy:
+        return "policy: a canary needs one"
     return ""
 
 
 def _backend(item: Backend) -> str:
-    for name in ("tries_max", "connections_max"):
-        if getattr(item, name) < 1:
-            return f"{name}: below 1"
-    if item.pending_max < 0:
-        return "pending_max: below zero"
-    for name in ("connect_timeout_s", "response_timeout_s", "idle_timeout_s"):
+    if item.connections_max < 1:
+        return "connections_max: below 1"
+    for name in ("tries_max", "pending_max", "retry_timeout_s"):
+        if getattr(item, name) < 0:
+            return f"{name}: below zero"
+    for name in ("connect_timeout_s", "send_timeout_s", "response_timeout_s", "idle_timeout_s"):
         if not getattr(item, name) > 0:
             return f"{name}: not above zero"
     return ""
@@ -86,8 +92,8 @@ def _backend(item: Backend) -> str:
 def _endpoint(item: Endpoint) -> str:
     if not item.backend or not item.id:
         return "backend and id: both are needed"
-    if not _is_address(item.address):
-        return f"address: {item.address!r} is no IP address"
+    if not _is_address(item.address) and not HOST.fullmatch(item.address):
+        return f"address: {item.address!r} is neither an IP address nor a lowercase DNS name"
     if not 0 < item.port < 65536:
         return f"port: {item.port} is no port"
     return ""
@@ -149,6 +155,7 @@ def _is_address(text: str) -> bool:
 _CHECKS: dict[ResourceType, Callable[[Any], str]] = {
     "listener": _listener,
     "route": _route,
+    "routepolicy": policy_check.problem,
     "backend": _backend,
     "endpoint": _endpoint,
     "certificate": _certificate,

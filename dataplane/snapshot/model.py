@@ -1,12 +1,12 @@
 """The contract: everything that the data plane can be told, as frozen values.
 
 The data plane owns this format, as Envoy owns xDS, and knows nothing of Kubernetes beyond it; `control.publish`
-builds to it. State is a set of named resources of seven types. A listener accepts connections; an ingress listener
-looks a request up among the routes of its `table`; a route or a listener names a backend; a backend's endpoints are
-resources of their own, so that one pod's flip costs one endpoint's bytes however many there are. For the same reason
-each DNS record is a resource; zones say which part of the name space the records of a dns listener make up. Resources
-refer to each other by name, and a name that is not there yet is no error (a route to an unknown backend answers 503, as
-an ingress controller does): order of arrival never matters.
+builds to it. State is a set of named resources of eight types. A listener accepts connections; an ingress listener
+looks a request up among the routes of its `table`; a route or a listener names a backend, and a route perhaps a policy
+(`policy.py`); a backend's endpoints are resources of their own, so that one pod's flip costs one endpoint's bytes
+however many there are. For the same reason each DNS record is a resource; zones say which part of the name space the
+records of a dns listener make up. Resources refer to each other by name, and a name that is not there yet is no error
+(a route to an unknown backend or policy answers 503, as an ingress controller does): order of arrival never matters.
 
 The first `Update` of a connection is `full`: it *is* the state, whatever is not in it is gone. Later ones carry what
 changed. A worker answers each with `Ack` or `Nack`; after a Nack it goes on with its last good state, and the next
@@ -19,12 +19,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from dataplane.snapshot.policy import RoutePolicy as RoutePolicy
+
 ListenerMode = Literal["tcp", "http", "ingress", "dns"]
-PathType = Literal["Exact", "Prefix", "ImplementationSpecific"]
+PathType = Literal["Exact", "Prefix", "ImplementationSpecific", "Regex"]
 Policy = Literal["random", "round-robin", "least-request"]
 Retry = Literal["none", "kube-proxy", "ingress-nginx"]
+RetryCause = Literal[
+    "error",
+    "timeout",
+    "invalid_header",
+    "http_403",
+    "http_404",
+    "http_429",
+    "http_500",
+    "http_502",
+    "http_503",
+    "http_504",
+]  # nginx's proxy_next_upstream
 RecordType = Literal["A", "AAAA", "CNAME", "PTR", "SRV", "TXT", "EMPTY", "DASHED"]
-ResourceType = Literal["listener", "route", "backend", "endpoint", "certificate", "zone", "record"]
+ResourceType = Literal["listener", "route", "routepolicy", "backend", "endpoint", "certificate", "zone", "record"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +67,9 @@ class Route:
     """One path rule of one Ingress. `host` "" matches every host; "*.example.com" one label more, exactly.
 
     Among routes of equal host, path and type the smallest `order` wins (oldest Ingress first). `is_default` makes the
-    rule a default backend: consulted after all paths of its host (host set) or of the whole table (host "").
+    rule a default backend: consulted after all paths of its host (host set) or of the whole table (host ""). A path of
+    type Regex is a pattern for the path's beginning, without regard to case. `policy` names a RoutePolicy. A canary
+    matches nothing by itself: it is the alternative of the route with its host, path and type.
     """
 
     name: str
@@ -64,6 +80,8 @@ class Route:
     backend: str
     order: tuple[str, str, int]  # (creationTimestamp, namespace/name, index)
     is_default: bool = False
+    policy: str = ""
+    is_canary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +91,14 @@ class Backend:
     name: str  # namespace/service:port, or namespace/service:port@ingress where the policies differ
     policy: Policy = "random"
     retry: Retry = "none"
-    tries_max: int = 1
+    tries_max: int = 1  # 0: as many as there are endpoints
+    retry_on: tuple[RetryCause, ...] = ("error", "timeout")  # of retry "ingress-nginx"
+    retry_timeout_s: float = 0.0  # no further try after so long; 0: none is too late
+    retries_any_method: bool = False  # else idempotent requests only
     connect_timeout_s: float = 5.0  # ingress-nginx proxy-connect-timeout
+    send_timeout_s: float = (
+        60.0  # ingress-nginx proxy-send-timeout: the endpoint takes no byte of the request for so long
+    )
     response_timeout_s: float = 60.0  # ingress-nginx proxy-read-timeout
     idle_timeout_s: float = 60.0  # upstream keep-alive: ingress-nginx upstream-keepalive-timeout
     connections_max: int = 1024  # per endpoint and worker
@@ -87,7 +111,7 @@ class Endpoint:
 
     backend: str
     id: str  # target pod uid, or address:port for manual slices
-    address: str
+    address: str  # an IP address, or a DNS name that is looked up when a connection is made
     port: int
     ready: bool
     serving: bool
@@ -148,11 +172,12 @@ class Record:
         return f"{self.owner} {self.type} {self.data} {self.port}"
 
 
-Resource = Listener | Route | Backend | Endpoint | Certificate | Zone | Record
+Resource = Listener | Route | RoutePolicy | Backend | Endpoint | Certificate | Zone | Record
 
 TYPES: dict[ResourceType, type[Resource]] = {
     "listener": Listener,
     "route": Route,
+    "routepolicy": RoutePolicy,
     "backend": Backend,
     "endpoint": Endpoint,
     "certificate": Certificate,

@@ -6,6 +6,7 @@ where a number belongs, a word that the model's Literal does not list. Each is r
 field, because the publisher logs what the worker says and a person has to find the object.
 
 The checks are compiled once per dataclass from its type hints, so the model stays the only place that lists fields.
+A field of type `X | None` holds null or what an X is; a field that is a dataclass holds an object.
 Integers are accepted where a float belongs (JSON writers drop `.0`), never the other way round; infinities and NaN
 cannot be written in JSON and need no check.
 """
@@ -13,7 +14,8 @@ cannot be written in JSON and need no check.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, is_dataclass
+from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
 
 Check = Callable[[Any, str], Any]
@@ -72,6 +74,11 @@ def _check(hint: Any) -> Check:
         if len(inner) == 2 and inner[1] is Ellipsis:
             return _many(_check(inner[0]))
         return _record(tuple(_check(item) for item in inner))
+    if origin is UnionType:
+        (part,) = (item for item in get_args(hint) if item is not NoneType)
+        return _or_null(_check(part))
+    if isinstance(hint, type) and is_dataclass(hint):
+        return lambda value, path: decode(hint, value, path)
     return _SCALARS[hint]
 
 
@@ -109,6 +116,10 @@ def _one_of(allowed: frozenset[str]) -> Check:
         return value
 
     return check
+
+
+def _or_null(inner: Check) -> Check:
+    return lambda value, path: None if value is None else inner(value, path)
 
 
 def _many(inner: Check) -> Check:

@@ -19,9 +19,11 @@ from dataplane.snapshot.model import (
     Resource,
     ResourceKey,
     Route,
+    RoutePolicy,
     Update,
     Zone,
 )
+from dataplane.snapshot.policy import BasicAuth, Canary, CookieAffinity, Cors, HttpsRedirect, RateLimits, Redirect
 
 NAMES = st.text(string.ascii_lowercase + "/:@", min_size=1, max_size=8)
 TEXTS = st.text(max_size=8)
@@ -66,10 +68,29 @@ routes = st.builds(
     table=TEXTS,
     host=TEXTS,
     path=TEXTS,
-    path_type=st.sampled_from(["Exact", "Prefix", "ImplementationSpecific"]),
+    path_type=st.sampled_from(["Exact", "Prefix", "ImplementationSpecific", "Regex"]),
     backend=TEXTS,
     order=st.tuples(TEXTS, TEXTS, st.integers(0, 99)),
     is_default=st.booleans(),
+    policy=TEXTS,
+    is_canary=st.booleans(),
+)
+NUMBERS = st.integers(-2, 1000)
+policies = st.builds(
+    RoutePolicy,
+    name=NAMES,
+    denied=TEXTS,
+    redirect=st.none() | st.builds(Redirect, TEXTS, NUMBERS),
+    https=st.none() | st.builds(HttpsRedirect, st.tuples(TEXTS), NUMBERS, keeps_slash=st.booleans()),
+    cors=st.none() | st.builds(Cors, st.tuples(TEXTS), TEXTS, TEXTS, credentials=st.booleans()),
+    limits=st.none() | st.builds(RateLimits, NUMBERS, NUMBERS, NUMBERS),
+    allow=st.lists(TEXTS, max_size=2).map(tuple),
+    auth=st.none() | st.builds(BasicAuth, TEXTS, st.lists(st.tuples(TEXTS, TEXTS), max_size=2).map(tuple)),
+    body_max=NUMBERS,
+    rewrite_target=TEXTS,
+    response_fields=st.lists(st.tuples(TEXTS, TEXTS), max_size=2).map(tuple),
+    affinity=st.none() | st.builds(CookieAffinity, TEXTS, same_site=st.sampled_from(["", "Lax"])),
+    canary=st.none() | st.builds(Canary, TEXTS, weight=NUMBERS),
 )
 backends = st.builds(Backend, name=NAMES, policy=st.sampled_from(["random", "round-robin", "least-request"]))
 endpoints = st.builds(
@@ -93,9 +114,11 @@ records = st.builds(
     Record, NAMES, st.sampled_from(["A", "AAAA", "CNAME", "PTR", "SRV", "TXT", "EMPTY", "DASHED"]), TEXTS,
     st.integers(-9, 99999),
 )  # fmt: skip
-resources: st.SearchStrategy[Resource] = st.one_of(listeners, routes, backends, endpoints, certificates, zones, records)
+resources: st.SearchStrategy[Resource] = st.one_of(
+    listeners, routes, policies, backends, endpoints, certificates, zones, records
+)
 keys: st.SearchStrategy[ResourceKey] = st.tuples(
-    st.sampled_from(["listener", "route", "backend", "endpoint", "certificate", "zone", "record"]), NAMES
+    st.sampled_from(["listener", "route", "routepolicy", "backend", "endpoint", "certificate", "zone", "record"]), NAMES
 )
 updates = st.builds(
     Update,

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, get_args
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dataplane.l7.rescue import ANSWERS, Failure, Verdict, verdict
+from dataplane.l7.rescue import ANSWERS, Failure, Verdict, passes_over, verdict
 from dataplane.metrics.flows import OUTCOMES
-from dataplane.snapshot.model import Retry
+from dataplane.snapshot.model import Backend, Retry, RetryCause
 
+NGINX = Backend("b", retry="ingress-nginx", tries_max=3)
 FRESH_GET: dict[str, Any] = {
-    "policy": "ingress-nginx",
+    "spec": NGINX,
     "tries": 1,
-    "tries_max": 3,
     "idempotent": True,
     "replayable": True,
     "answer_begun": False,
@@ -28,21 +29,27 @@ FRESH_GET: dict[str, Any] = {
     [
         ("connect_refused", {}, "next", 502),
         ("connect_refused", {"idempotent": False}, "next", 502),
-        ("connect_refused", {"policy": "kube-proxy"}, "no", 502),
-        ("connect_refused", {"policy": "none"}, "no", 502),
+        ("connect_refused", {"spec": replace(NGINX, retry="kube-proxy")}, "no", 502),
+        ("connect_refused", {"spec": Backend("b")}, "no", 502),
         ("connect_refused", {"tries": 3}, "no", 502),
         ("connect_timeout", {"idempotent": False}, "next", 504),
         ("reset_before_head", {}, "next", 502),
         ("reset_before_head", {"idempotent": False}, "no", 502),
         ("reset_before_head", {"replayable": False}, "no", 502),
         ("reset_before_head", {"reused": True}, "same", 502),
-        ("reset_before_head", {"reused": True, "policy": "none"}, "same", 502),
+        ("reset_before_head", {"reused": True, "spec": Backend("b")}, "same", 502),
         ("reset_before_head", {"reused": True, "idempotent": False}, "no", 502),
         ("reset_in_head", {"reused": True}, "next", 502),
         ("reset_in_body", {"answer_begun": True}, "no", 0),
         ("response_timeout", {}, "next", 504),
         ("response_timeout", {"idempotent": False}, "no", 504),
         ("bad_response", {}, "no", 502),
+        ("bad_response", {"spec": replace(NGINX, retry_on=("invalid_header",))}, "next", 502),
+        ("connect_refused", {"spec": replace(NGINX, retry_on=("timeout",))}, "no", 502),
+        ("connect_refused", {"spec": replace(NGINX, tries_max=0), "tries": 9}, "next", 502),
+        ("reset_before_head", {"idempotent": False, "spec": replace(NGINX, retries_any_method=True)}, "next", 502),
+        ("connect_refused", {"spec": replace(NGINX, retry_timeout_s=5.0), "took_s": 4.0}, "next", 502),
+        ("connect_refused", {"spec": replace(NGINX, retry_timeout_s=5.0), "took_s": 5.0}, "no", 502),
         ("no_route", {}, "no", 404),
         ("no_endpoint", {}, "no", 503),
         ("pool_full", {}, "no", 503),
@@ -61,10 +68,14 @@ def any_verdict() -> st.SearchStrategy[tuple[Failure, dict[str, Any], Verdict]]:
     @st.composite
     def build(draw: st.DrawFn) -> tuple[Failure, dict[str, Any], Verdict]:
         failure: Failure = draw(st.sampled_from(get_args(Failure)))
-        facts = {
-            "policy": draw(st.sampled_from(get_args(Retry))),
+        facts: dict[str, Any] = {
+            "spec": Backend(
+                "b",
+                retry=draw(st.sampled_from(get_args(Retry))),
+                tries_max=draw(st.integers(1, 4)),
+                retry_on=tuple(draw(st.sets(st.sampled_from(get_args(RetryCause))))),
+            ),
             "tries": draw(st.integers(1, 4)),
-            "tries_max": draw(st.integers(1, 4)),
             **{name: draw(st.booleans()) for name in ("idempotent", "replayable", "answer_begun", "reused")},
         }
         return failure, facts, verdict(failure, **facts)
@@ -81,8 +92,8 @@ def test_laws_of_every_verdict(found: tuple[Failure, dict[str, Any], Verdict]) -
     else:
         assert verdict.status in (404, 502, 503, 504)
     if verdict.again == "next":
-        assert facts["policy"] == "ingress-nginx"
-        assert facts["tries"] < facts["tries_max"]
+        assert facts["spec"].retry == "ingress-nginx"
+        assert facts["tries"] < facts["spec"].tries_max
     if verdict.again != "no" and not failure.startswith("connect"):
         assert facts["idempotent"]
         assert facts["replayable"]
@@ -90,3 +101,21 @@ def test_laws_of_every_verdict(found: tuple[Failure, dict[str, Any], Verdict]) -
 
 def test_every_failure_has_an_answer() -> None:
     assert set(ANSWERS) == set(get_args(Failure))
+
+
+@pytest.mark.parametrize(
+    ("status", "spec", "idempotent", "passed_over"),
+    [
+        (502, NGINX, True, False),
+        (502, replace(NGINX, retry_on=("http_502",)), True, True),
+        (502, replace(NGINX, retry_on=("http_502",)), False, False),
+        (502, replace(NGINX, retry_on=("http_502",), retries_any_method=True), False, True),
+        (500, replace(NGINX, retry_on=("http_502",)), True, False),
+        (418, replace(NGINX, retry_on=("http_502",)), True, False),
+        (502, replace(NGINX, retry="none", retry_on=("http_502",)), True, False),
+    ],
+)
+def test_an_answer_is_passed_over_if_its_status_is_a_cause(
+    status: int, spec: Backend, idempotent: bool, passed_over: bool
+) -> None:
+    assert passes_over(status, spec, tries=1, idempotent=idempotent, replayable=True) is passed_over

@@ -15,13 +15,14 @@ from tests.fakes.contract import rule
 HOSTS = ["", "foo.com", "*.foo.com", "a.foo.com", "*.com", "b.a.foo.com"]
 ASKED = [b"", b"foo.com", b"A.foo.com:80", b"b.a.foo.com.", b"x.y.foo.com", b"bar.com", b"localhost", b"[::1]:1"]
 PIECES = st.lists(st.sampled_from(["a", "b", "aa", "", "A", "%61"]), max_size=4)
+PATTERNS = ["/a+", "/(a|b)/?", "/.*", "/a/b/a/b", "/A", "/[ab]{2}$"]
 PATHS = PIECES.map(lambda pieces: "/" + "/".join(pieces))
 RULES = st.lists(
     st.builds(
-        lambda host, path, kind, order, is_default: (host, path, kind, order, is_default),
+        lambda host, rule, order, is_default: (host, *rule, order, is_default),
         st.sampled_from(HOSTS),
-        PATHS,
-        st.sampled_from(["Exact", "Prefix", "ImplementationSpecific"]),
+        st.tuples(PATHS, st.sampled_from(["Exact", "Prefix", "ImplementationSpecific"]))
+        | st.tuples(st.sampled_from(PATTERNS), st.just("Regex")),
         st.integers(0, 3),
         st.integers(0, 9).map(lambda number: number == 0),
     ),

@@ -194,6 +194,16 @@ def test_a_bad_update_changes_nothing(update: Update, message: str) -> None:
     )  # fmt: skip
 
 
+def test_everything_that_is_wrong_is_named() -> None:
+    bad: list[Resource] = [endpoint("a", port=0), rule("r", host="*"), rule("r")]
+    bad += [rule("s", path="/(?=x)", path_type="Regex"), replace(WEB, name="x"), replace(WEB, name="y")]
+    with pytest.raises(TableError) as error:
+        Table(random.Random(1).random).apply(Update(1, True, tuple(bad), (("endpoint", "app|a"),)))
+    assert [text.partition(": ")[0] for text in str(error.value).split("; ")] == [
+        "endpoint app|a", "route r", "route r", "route s", "endpoint app|a", "listener y",
+    ]  # fmt: skip
+
+
 def test_the_first_update_must_be_full() -> None:
     with pytest.raises(TableError, match="the first update must be full"):
         table().apply(partial(APP, version=1))
@@ -220,7 +230,8 @@ def test_what_nothing_describes_fills_or_points_at_is_forgotten() -> None:
 
 def test_a_table_introduces_itself() -> None:
     assert repr(table(APP, endpoint("a"))) == (
-        "Table(version 1: 0 listeners, 0 routes, 1 backends, 1 endpoints, 0 certificates, 0 zones, 0 records)"
+        "Table(version 1: 0 listeners, 0 routes, 0 policies, 1 backends, 1 endpoints, 0 certificates, 0 zones, "
+        "0 records)"
     )
 
 
