@@ -92,8 +92,10 @@ def _backend(item: Backend) -> str:
 def _endpoint(item: Endpoint) -> str:
     if not item.backend or not item.id:
         return "backend and id: both are needed"
-    if not _is_address(item.address) and not HOST.fullmatch(item.address):
-        return f"address: {item.address!r} is neither an IP address nor a lowercase DNS name"
+    if item.by_name and (_is_address(item.address) or not HOST.fullmatch(item.address)):
+        return f"address: {item.address!r} is no lowercase DNS name"
+    if not item.by_name and not _is_address(item.address):
+        return f"address: {item.address!r} is no IP address"
     if not 0 < item.port < 65536:
         return f"port: {item.port} is no port"
     return ""

@@ -111,7 +111,7 @@ class Endpoint:
 
     backend: str
     id: str  # target pod uid, or address:port for manual slices
-    address: str  # an IP address, or a DNS name that is looked up when a connection is made
+    address: str
     port: int
     ready: bool
     serving: bool
@@ -119,6 +119,7 @@ class Endpoint:
     node: str = ""
     zone: str = ""
     target: str = ""  # namespace/pod, for people
+    by_name: bool = False  # `address` is a DNS name, to be looked up when a connection is made (ExternalName)
     triggered_at: float = 0.0  # Unix time, seconds
 
     @property
