@@ -119,8 +119,8 @@ class Endpoint:
     node: str = ""
     zone: str = ""
     target: str = ""  # namespace/pod, for people
-    by_name: bool = False  # `address` is a DNS name, to be looked up when a connection is made (ExternalName)
     triggered_at: float = 0.0  # Unix time, seconds
+    by_name: bool = False  # `address` is a DNS name, to be looked up when a connection is made (ExternalName)
 
     @property
     def name(self) -> str:
