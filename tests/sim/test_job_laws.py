@@ -28,6 +28,7 @@ from control.api.objects import (
     status_of,
     uid_of,
 )
+from control.api.validation.job_status import validate_job_status
 from control.controllers.controller import Controller
 from control.controllers.cronjob.controller import CronJobController, end_of
 from control.controllers.cronjob.schedule import Schedule
@@ -67,6 +68,8 @@ class Play:
 
     def _note(self, kind: Kind, old: Object | None, new: Object | None) -> None:
         """Of a pod that ended, was taken away by others than the Job, or runs when the Job has failed: how."""
+        if kind == JOB and old and new and status_of(new) != status_of(old):
+            assert validate_job_status(new, old) == [], "a status that the API would refuse"
         if kind != POD or new is None:
             return
         self.indexes[uid_of(new)] = annotations_of(new).get(INDEX, "")

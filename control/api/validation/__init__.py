@@ -21,6 +21,7 @@ from control.api.validation import (
     config,
     endpoints,
     ingress,
+    job_status,
     meta,
     pod,
     pod_update,
@@ -83,7 +84,7 @@ RULES: dict[Kind, Rule] = {
     kinds.STATEFUL_SET: Rule(workload.validate_stateful_set, workload.validate_stateful_set_update, _STATEFUL),
     kinds.DAEMON_SET: Rule(workload.validate_daemon_set, workload.selector_stays, _DAEMONS),
     kinds.CONTROLLER_REVISION: Rule(cluster.validate_revision, cluster.validate_revision_update),
-    kinds.JOB: Rule(batch.validate_job, batch.validate_job_update, batch.validate_job_status),
+    kinds.JOB: Rule(batch.validate_job, batch.validate_job_update, job_status.validate_job_status),
     kinds.CRON_JOB: Rule(batch.validate_cron_job),
     kinds.HORIZONTAL_POD_AUTOSCALER: Rule(
         autoscaling.validate_autoscaler, status=autoscaling.validate_autoscaler_status

@@ -14,10 +14,15 @@ from control.api import cron, faults, names
 from control.api.objects import Object, labels_of, name_of, spec_of, status_of
 from control.api.selectors import selector_of
 from control.api.status import FieldError
+from control.api.validation.job_policies import validate_failure_policy, validate_success_policy
 from control.api.validation.meta import validate_label_selector
 from control.api.validation.pod import validate_template
 
 PARALLELISM_INDEXED_MAX = 100_000
+FAILED_INDEXES_MAX = 100_000
+COMPLETIONS_MANY = 100_000  # above it, with backoffLimitPerIndex, at most MANY_LIMIT may run or fail
+MANY_LIMIT = 10_000
+MANAGED_BY_MAX = 63
 CRON_JOB_NAME_MAX = 52  # a Job's name is the CronJob's plus eleven characters
 _COUNTS = (
     "parallelism", "completions", "activeDeadlineSeconds", "backoffLimit", "ttlSecondsAfterFinished",
@@ -59,23 +64,14 @@ def _job_spec(spec: Mapping[str, Any], path: str) -> list[FieldError]:
     found: list[FieldError] = []
     for field in _COUNTS:
         found += faults.nonnegative(f"{path}.{field}", spec.get(field))
-    mode = spec.get("completionMode")
-    found += faults.one_of(f"{path}.completionMode", mode, ("Indexed", "NonIndexed"), optional=True)
-    if mode == "Indexed":
-        if spec.get("completions") is None:
-            found.append(faults.required(f"{path}.completions", "when completion mode is Indexed"))
-        if (spec.get("parallelism") or 0) > PARALLELISM_INDEXED_MAX:
-            why = f"must be less than or equal to {PARALLELISM_INDEXED_MAX} when completion mode is Indexed"
-            found.append(faults.invalid(f"{path}.parallelism", spec["parallelism"], why))
-    elif "backoffLimitPerIndex" in spec:
-        why = "requires indexed completion mode"
-        found.append(faults.invalid(f"{path}.backoffLimitPerIndex", spec["backoffLimitPerIndex"], why))
+    found += _completion(spec, path)
     if "managedBy" in spec:
         name = spec["managedBy"]
         found += faults.each_invalid(f"{path}.managedBy", name, names.prefixed_name(name))
-    found += _failed_indexes(spec, path)
-    found += _failure_policy(spec.get("podFailurePolicy"), spec, f"{path}.podFailurePolicy")
-    found += _success_policy(spec.get("successPolicy"), spec, f"{path}.successPolicy")
+        if len(name) > MANAGED_BY_MAX:
+            found.append(faults.too_long(f"{path}.managedBy", MANAGED_BY_MAX))
+    found += validate_failure_policy(spec.get("podFailurePolicy"), spec, f"{path}.podFailurePolicy")
+    found += validate_success_policy(spec.get("successPolicy"), spec, f"{path}.successPolicy")
     replacement = spec.get("podReplacementPolicy")
     policies = ("Failed", "TerminatingOrFailed") if spec.get("podFailurePolicy") is None else ("Failed",)
     found += faults.one_of(f"{path}.podReplacementPolicy", replacement, policies, optional=True)
@@ -90,99 +86,42 @@ def _job_spec(spec: Mapping[str, Any], path: str) -> list[FieldError]:
     return found
 
 
-def _failure_policy(policy: Object | None, spec: Mapping[str, Any], path: str) -> list[FieldError]:
-    found: list[FieldError] = []
-    containers = ((spec.get("template") or {}).get("spec") or {}).get("containers") or ()
-    known = {container.get("name") for container in containers}
-    for index, rule in enumerate((policy or {}).get("rules") or ()):
-        at = f"{path}.rules[{index}]"
-        actions = ("Count", "FailIndex", "FailJob", "Ignore")
-        found += faults.one_of(f"{at}.action", rule.get("action"), actions)
-        codes, conditions = rule.get("onExitCodes"), rule.get("onPodConditions")
-        if codes and conditions:
-            found.append(faults.invalid(at, "", "specifying both OnExitCodes and OnPodConditions is not supported"))
-        elif not codes and not conditions:
-            found.append(faults.invalid(at, "", "specifying one of OnExitCodes and OnPodConditions is required"))
-        if rule.get("action") == "FailIndex" and spec.get("backoffLimitPerIndex") is None:
-            found.append(faults.invalid(f"{at}.action", "FailIndex", "requires the backoffLimitPerIndex to be set"))
-        if codes:
-            if codes.get("operator") == "In" and 0 in (codes.get("values") or ()):
-                place = f"{at}.onExitCodes.values[{codes['values'].index(0)}]"
-                found.append(faults.invalid(place, 0, "must not be 0 for the In operator"))
-            found += faults.one_of(f"{at}.onExitCodes.operator", codes.get("operator"), ("In", "NotIn"))
-            name = codes.get("containerName")
-            if name is not None and name not in known:
-                why = "must be one of the container or initContainer names in the pod template"
-                found.append(faults.invalid(f"{at}.onExitCodes.containerName", name, why))
-            if not codes.get("values"):
-                found.append(faults.invalid(f"{at}.onExitCodes.values", [], "at least one value is required"))
-    return found
-
-
-def _failed_indexes(spec: Mapping[str, Any], path: str) -> list[FieldError]:
-    most, completions = spec.get("maxFailedIndexes"), spec.get("completions")
-    if most is None:
-        return []
-    found: list[FieldError] = []
-    if spec.get("backoffLimitPerIndex") is None:
+def _completion(spec: Mapping[str, Any], path: str) -> list[FieldError]:
+    """How many pods, and what may be limited by index. Many completions are dear where failures are kept by index."""
+    mode, completions, parallelism = spec.get("completionMode"), spec.get("completions"), spec.get("parallelism") or 0
+    per_index, failed_max = spec.get("backoffLimitPerIndex"), spec.get("maxFailedIndexes")
+    found = faults.one_of(f"{path}.completionMode", mode, ("Indexed", "NonIndexed"), optional=True)
+    if failed_max is not None and per_index is None:
         found.append(faults.required(f"{path}.backoffLimitPerIndex", "when maxFailedIndexes is specified"))
-    if completions is not None and most > completions:
-        found.append(faults.invalid(f"{path}.maxFailedIndexes", most, "must be less than or equal to completions"))
+    if mode != "Indexed":
+        for field, value in (("backoffLimitPerIndex", per_index), ("maxFailedIndexes", failed_max)):
+            if value is not None:
+                found.append(faults.invalid(f"{path}.{field}", value, "requires indexed completion mode"))
+        return found
+    if completions is None:
+        found.append(faults.required(f"{path}.completions", "when completion mode is Indexed"))
+    if parallelism > PARALLELISM_INDEXED_MAX:
+        why = f"must be less than or equal to {PARALLELISM_INDEXED_MAX} when completion mode is Indexed"
+        found.append(faults.invalid(f"{path}.parallelism", parallelism, why))
+    if failed_max is not None and completions is not None and failed_max > completions:
+        found.append(
+            faults.invalid(f"{path}.maxFailedIndexes", failed_max, "must be less than or equal to completions")
+        )
+    if failed_max is not None and failed_max > FAILED_INDEXES_MAX:
+        why = f"must be less than or equal to {FAILED_INDEXES_MAX}"
+        found.append(faults.invalid(f"{path}.maxFailedIndexes", failed_max, why))
+    if per_index is not None and completions is not None and completions > COMPLETIONS_MANY:
+        if failed_max is None:
+            why = f"must be specified when completions is above {COMPLETIONS_MANY}"
+            found.append(faults.required(f"{path}.maxFailedIndexes", why))
+        why = (
+            f"must be less than or equal to {MANY_LIMIT} when completions are above {COMPLETIONS_MANY} "
+            "and used with backoff limit per index"
+        )
+        for field, value in (("parallelism", parallelism), ("maxFailedIndexes", failed_max or 0)):
+            if value > MANY_LIMIT:
+                found.append(faults.invalid(f"{path}.{field}", value, why))
     return found
-
-
-def _success_policy(policy: Object | None, spec: Mapping[str, Any], path: str) -> list[FieldError]:
-    if policy is None:
-        return []
-    found: list[FieldError] = []
-    if spec.get("completionMode") != "Indexed":
-        found.append(faults.invalid(path, policy, "requires indexed completion mode"))
-    rules = policy.get("rules") or ()
-    if not rules:
-        why = "at least one rules must be specified when the successPolicy is specified"
-        found.append(faults.required(f"{path}.rules", why))
-    for index, rule in enumerate(rules):
-        found += _success_rule(rule, spec.get("completions"), f"{path}.rules[{index}]")
-    return found
-
-
-def _success_rule(rule: Object, completions: int | None, path: str) -> list[FieldError]:
-    text, count = rule.get("succeededIndexes"), rule.get("succeededCount")
-    if text is None and count is None:
-        return [faults.required(path, "at least one of succeededCount or succeededIndexes must be specified")]
-    found = faults.nonnegative(f"{path}.succeededCount", count)
-    total = _indexes(text, completions) if text is not None else None
-    if isinstance(total, str):
-        why = f"error parsing succeededIndexes: {total}"
-        found.append(faults.invalid(f"{path}.succeededIndexes", text, why))
-    if count is not None and completions is not None and count > completions:
-        why = f"must be less than or equal to {completions} (the number of specified completions)"
-        found.append(faults.invalid(f"{path}.succeededCount", count, why))
-    elif count is not None and isinstance(total, int) and count > total:
-        why = f"must be less than or equal to {total} (the number of indexes in the specified succeededIndexes field)"
-        found.append(faults.invalid(f"{path}.succeededCount", count, why))
-    return found
-
-
-def _indexes(text: str, completions: int | None) -> int | str:
-    """How many indexes a text such as `1,3-5` names, or what is wrong with it."""
-    total, previous = 0, -1
-    for part in text.split(",") if text else ():
-        ends = part.split("-")
-        if len(ends) > 2:
-            return f'the fragment "{part}" violates the requirement that an index interval can have at most two parts'
-        for end in ends:
-            if not end.isdecimal():
-                return f'cannot convert string to integer for index: "{end}"'
-            if completions is not None and int(end) >= completions:
-                return f'too large index: "{end}"'
-        first, last = int(ends[0]), int(ends[-1])
-        if first <= previous:
-            return f"non-increasing order, previous: {previous}, current: {first}"
-        if last < first or (len(ends) == 2 and last == first):
-            return f"non-increasing order, previous: {first}, current: {last}"
-        total, previous = total + last - first + 1, last
-    return total
 
 
 def validate_job_update(new: Object, old: Object) -> list[FieldError]:
@@ -209,16 +148,6 @@ def _fixed(spec: Mapping[str, Any], old: Object) -> Object:
 
 
 _DESCRIPTIONS = ("labels", "annotations")
-
-
-def validate_job_status(new: Object, old: Object) -> list[FieldError]:
-    status = status_of(new)
-    found: list[FieldError] = []
-    for field in ("active", "succeeded", "failed", "ready", "terminating"):
-        found += faults.nonnegative(f"status.{field}", status.get(field))
-    if status_of(old).get("startTime") and "startTime" not in status and not spec_of(new).get("suspend"):
-        found.append(faults.required("status.startTime", "startTime cannot be removed for unsuspended job"))
-    return found
 
 
 def validate_cron_job(cron_job: Object) -> list[FieldError]:

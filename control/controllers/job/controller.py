@@ -108,7 +108,7 @@ def _reconciled(world: World, job: Object, held: Sequence[Object], now: datetime
     return Outcome(fenced(JOB, job, status, deeds), min(times, default=None))
 
 
-_ALWAYS = frozenset({"ready", "terminating", "uncountedTerminatedPods"})
+_ALWAYS = frozenset({"ready", "terminating", "uncountedTerminatedPods", "failedIndexes"})
 
 
 def _counted(job: Object, tally: Tally, now: datetime) -> Object:

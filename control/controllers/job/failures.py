@@ -17,7 +17,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Literal, NamedTuple
 
-from control.api.objects import Object, annotations_of, is_deleting, meta, name_of, namespace_of, spec_of, status_of
+from control.api.objects import (
+    Object,
+    annotations_of,
+    condition_of,
+    is_deleting,
+    meta,
+    name_of,
+    namespace_of,
+    spec_of,
+    status_of,
+)
 from control.controllers.pods import created_at, phase_of, time_of
 
 BACK_OFF = timedelta(seconds=10)
@@ -102,16 +112,25 @@ def _condition(rule: Mapping[str, Any], pod: Object, index: int) -> str:
 
 
 def finished_at(pod: Object) -> datetime:
-    """When the pod ended: its last container's end, else the last thing known of it."""
-    statuses = status_of(pod).get("containerStatuses") or ()
+    """When the pod ended: with its last container or sidecar; failing that, when it was last seen to be no longer
+    ready, or when its deletion began."""
+    status = status_of(pod)
+    inits = spec_of(pod).get("initContainers") or ()
+    sidecars = {one.get("name") for one in inits if one.get("restartPolicy") == "Always"}
+    statuses = [
+        *(status.get("containerStatuses") or ()),
+        *(one for one in status.get("initContainerStatuses") or () if one.get("name") in sidecars),
+    ]
     ends = [((one.get("state") or {}).get("terminated") or {}).get("finishedAt") for one in statuses]
     known = [at for text in ends if (at := time_of(text)) is not None]
     if known and len(known) == len(statuses):
         return max(known)
-    ready = [one for one in status_of(pod).get("conditions") or () if one.get("type") == "Ready"]
-    changed = time_of(ready[0].get("lastTransitionTime")) if ready else None
-    deleted = time_of(meta(pod).get("deletionTimestamp")) if is_deleting(pod) else None
-    return changed or deleted or created_at(pod)
+    ready = condition_of(pod, "Ready") or {}
+    if ready.get("status") == "False" and (changed := time_of(ready.get("lastTransitionTime"))) is not None:
+        return changed
+    if (deleted := time_of(meta(pod).get("deletionTimestamp"))) is not None:
+        return deleted - timedelta(seconds=meta(pod).get("deletionGracePeriodSeconds") or 0)
+    return created_at(pod)
 
 
 def next_try_at(job: Object, pods: Iterable[Object]) -> datetime | None:

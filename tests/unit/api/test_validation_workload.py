@@ -157,7 +157,7 @@ def labelled_job(**spec: Any) -> Object:
         ({"template": {"spec": pod_spec()}},
          ['spec.template.spec.restartPolicy: Required value: valid values: "OnFailure", "Never"']),
         ({"podFailurePolicy": {"rules": [{"action": "Ignore"}]}},
-         ['spec.podFailurePolicy.rules[0]: Invalid value: "": specifying one of OnExitCodes and OnPodConditions is '
+         ['spec.podFailurePolicy.rules[0]: Invalid value: specifying one of OnExitCodes and OnPodConditions is '
           "required"]),
     ],
 )  # fmt: skip

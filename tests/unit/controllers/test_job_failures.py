@@ -106,3 +106,29 @@ def test_a_success_ends_the_row() -> None:
     assert failures.next_try_at(job(), [*row, at(3, "Succeeded"), at(4, "Failed")]) == NOW + timedelta(
         minutes=4, seconds=10
     )
+
+
+def test_a_pod_ended_with_its_last_container_or_sidecar() -> None:
+    def over(name: str, minute: int) -> Object:
+        return {"name": name, "state": {"terminated": {"exitCode": 1, "finishedAt": f"2026-01-01T00:0{minute}:00Z"}}}
+
+    obj = pod("p")
+    obj["spec"]["initContainers"] = [{"name": "setup"}, {"name": "proxy", "restartPolicy": "Always"}]
+    obj["status"] = {
+        "phase": "Failed",
+        "containerStatuses": [over("main", 1)],
+        "initContainerStatuses": [over("setup", 9), over("proxy", 3)],
+    }
+    assert failures.finished_at(obj) == NOW + timedelta(minutes=3)
+
+
+def test_without_containers_a_pod_ended_when_it_was_last_seen_to_be_unready() -> None:
+    obj = pod("p")
+    obj["metadata"] |= {"creationTimestamp": "2026-01-01T00:00:00Z"}
+    ready = {"type": "Ready", "status": "True", "lastTransitionTime": "2026-01-01T00:05:00Z"}
+    obj["status"] = {"phase": "Failed", "conditions": [ready]}
+    assert failures.finished_at(obj) == NOW, "a pod that is ready has not ended then"
+    obj["metadata"] |= {"deletionTimestamp": "2026-01-01T00:03:00Z", "deletionGracePeriodSeconds": 30}
+    assert failures.finished_at(obj) == NOW + timedelta(minutes=2, seconds=30), "the deletion began"
+    ready["status"] = "False"
+    assert failures.finished_at(obj) == NOW + timedelta(minutes=5)
