@@ -171,17 +171,27 @@ class Worker:
     def _http(self, listener: Listener) -> MakeProtocol:
         scheme = b"https" if listener.tls else b"http"
         affinity = self._affinity(listener)
+        prior = self._prior(listener)
         if affinity is None:
-            factory = self.proxy.protocol_factory(self.table.resolver(listener), scheme=scheme, listener=listener.name)
+            factory = self.proxy.protocol_factory(
+                self.table.resolver(listener), scheme=scheme, listener=listener.name, prior=prior
+            )
             return lambda client: factory()
         backend = self.table.backend_of(listener)
 
         def make(client: str) -> asyncio.Protocol:
             sticky = StickyBackend(backend, affinity, client, time.monotonic)
             resolve: Resolve = lambda host, path: Match(sticky.follow(), "")  # noqa: E731
-            return self.proxy.protocol_factory(resolve, scheme=scheme, listener=listener.name)()
+            return self.proxy.protocol_factory(resolve, scheme=scheme, listener=listener.name, prior=prior)()
 
         return make
+
+    def _prior(self, listener: Listener) -> Callable[[], bool] | None:
+        """Whether a client may begin with HTTP/2 in the clear: at a Service port whose endpoints speak it."""
+        if listener.mode != "http":
+            return None
+        backend = self.table.backend_of(listener)
+        return lambda: backend.spec.protocol == "h2c"
 
     def _affinity(self, listener: Listener) -> Affinity | None:
         """The memory of a Service port, which all its listeners (cluster IP, node ports) share."""

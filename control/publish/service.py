@@ -18,9 +18,10 @@ from control.api.objects import Key, Object, key_of, name_of, spec_of, status_of
 from control.mirror.world import World
 from control.publish.endpoints import Pieces, endpoints_of, slices_of
 from control.publish.unit import Built, Config, backend_name, balance_of, chosen_balance
-from dataplane.snapshot.model import Backend, Listener, ListenerMode, Policy
+from dataplane.snapshot.model import Backend, Listener, ListenerMode, Policy, Protocol
 
-HTTP_PROTOCOLS = ("http", "kubernetes.io/ws")  # KEP-3726; h2c and wss are not HTTP/1 in the clear
+H2C = "kubernetes.io/h2c"  # KEP-3726: HTTP/2 in the clear, by prior knowledge
+HTTP_PROTOCOLS = ("http", "kubernetes.io/ws", H2C)  # wss is not HTTP in the clear
 AFFINITY_TIMEOUT_S = 10800  # core/v1 default of sessionAffinityConfig.clientIP.timeoutSeconds
 SERVED_PROTOCOL = "TCP"
 ALLOCATED, CHOSEN = 1, 2  # ranks of listeners: by the API, or by the user alone; 0 is the cluster's own
@@ -52,17 +53,26 @@ def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], p
     ingress_policy: Policy = chosen_balance(service) or "round-robin"
     for port in served_ports(service):
         port_name = port.get("name") or ""
+        protocol: Protocol = "h2c" if port.get("appProtocol") == H2C else "http1"
         listeners = _listeners(world, service, port, config)
         if listeners:
             for listener, rank in listeners:
                 built.add(listener, rank)
             name = backend_name(key, port["port"])
-            built.add(Backend(name, policy, config.service_retry))
+            built.add(Backend(name, policy, config.service_retry, protocol=protocol))
             built.resources.update(endpoints_of(name, slices, port_name, pieces))
         for use in wanted:
             if port_matches(port, use.port):
                 name = backend_name(key, port["port"], use.flavour)
-                built.add(Backend(name, use.policy or ingress_policy, config.ingress_retry, config.ingress_tries_max))
+                built.add(
+                    Backend(
+                        name,
+                        use.policy or ingress_policy,
+                        config.ingress_retry,
+                        config.ingress_tries_max,
+                        protocol=protocol,
+                    )
+                )
                 built.resources.update(endpoints_of(name, slices, port_name, pieces))
     return built
 

@@ -55,6 +55,12 @@ class Endpoint:
         before, self.phase = self.phase, phase_of(ready=spec.ready, serving=spec.serving, terminating=spec.terminating)
         return self.phase != before
 
+    def forget_pool(self) -> None:
+        """Its connections are of no use any more: they end with what is under way on them."""
+        if self.pool is not None:
+            self.pool.close_idle()
+            self.pool = None
+
     def remove(self) -> None:
         self.phase = "removed"
 
@@ -98,6 +104,9 @@ class Backend:
         self._dirty = True
         if spec is None:
             return
+        if spec.protocol != self.spec.protocol:
+            for endpoint in self.endpoints.values():
+                endpoint.forget_pool()
         if spec.policy != self.spec.policy:
             self._picker = picker(spec.policy, self.random)
         self.spec = spec

@@ -34,11 +34,11 @@ from dataplane.l7.exchange import (
 from dataplane.l7.headers import Edge
 from dataplane.l7.rescue import Failure
 from dataplane.l7.treatment import Treatment, asked_of
-from dataplane.pool.pool import DialFailure, Pool, PoolFull
+from dataplane.pool.pool import DialFailure, PoolFull
 from dataplane.table import Backend, Endpoint, Resolve
 
 if TYPE_CHECKING:
-    from dataplane.l7.proxy import HttpProxy
+    from dataplane.l7.proxy import AnyPool, HttpProxy
     from dataplane.l7.sides import ClientSide, EndpointSide
 
 HEAD_KEPT_MAX: Final = 2 * REMEMBERED_MAX
@@ -73,7 +73,7 @@ class Attempts:
         self.spec = rescue.NO_BACKEND
         self.endpoint: Endpoint | None = None
         self.upstream: EndpointSide | None = None
-        self._waits_in: Pool | None = None
+        self._waits_in: AnyPool | None = None
         self._tried: tuple[str, ...] = ()
         self._sent: bytes | None = b""
         self._trailers: Fields = ()
@@ -197,13 +197,13 @@ class Attempts:
         self.endpoint = endpoint
         self.phase = endpoint.phase
         self.tries += 1
-        pool = endpoint.pool or self.proxy.pool_of(backend, endpoint)
+        pool: AnyPool = endpoint.pool or self.proxy.pool_of(backend, endpoint)
         if pool.idle:
             self._send(pool.idle.pop(), now)
         else:
             self._acquire(pool, now, fresh=False)
 
-    def _acquire(self, pool: Pool, now: float, *, fresh: bool) -> None:
+    def _acquire(self, pool: AnyPool, now: float, *, fresh: bool) -> None:
         self.proxy.refresh(pool, self.spec)
         self.client.set_deadline(now + self.spec.connect_timeout_s + self.proxy.limits.sweep_s)
         try:
@@ -305,7 +305,7 @@ class Attempts:
         self.connect_s = -1.0
         now = self.proxy.clock()
         if other is None:
-            self._acquire(endpoint.pool, now, fresh=True)
+            self._acquire(self.proxy.pool_of(backend, endpoint), now, fresh=True)
             return True
         self._tried = (*self._tried, endpoint.id)
         backend.release(endpoint)

@@ -235,7 +235,7 @@ def parse_response(head: bytes, limits: Limits) -> Response:
         without[b"content-length"] = b""  # RFC 9110 8.6: not beside Transfer-Encoding, nor with 204 and 1xx
     lines = kept_lines(fields, stopped(options), without)
     response.head = b"HTTP/1.1 %b %b\r\n%b" % (status, response.reason, lines)
-    simple = response.dated and not (response.status == 426 and response.upgrade)
+    simple = response.dated and response.body != "close" and not (response.status == 426 and response.upgrade)
     response.plain = response.head + b"\r\n" if simple else b""
     return response
 

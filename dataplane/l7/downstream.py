@@ -17,8 +17,6 @@ it, and a reset destroys the answer on its way (RFC 9112 9.6).
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -44,6 +42,7 @@ from dataplane.l7.exchange import (
     WAITING,
 )
 from dataplane.l7.headers import Forwarding, downstream_head, edge_of
+from dataplane.l7.reset import reset
 from dataplane.l7.upgrade import Tunnel
 from dataplane.l7.upstream import Upstream
 from dataplane.table import Resolve
@@ -51,8 +50,6 @@ from dataplane.table import Resolve
 if TYPE_CHECKING:
     from dataplane.l7.proxy import HttpProxy
     from dataplane.l7.sides import EndpointSide
-
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER on, 0 s: close() resets
 
 
 @dataclass(frozen=True, slots=True)
@@ -300,10 +297,7 @@ class Downstream(Answering, asyncio.Protocol):
     def _cut(self) -> None:
         """An answer that is incomplete must look incomplete: where closing is the end of the body, reset."""
         if self.ends_by_close:
-            sock = self.transport.get_extra_info("socket")
-            if sock is not None:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-            self.transport.abort()
+            reset(self.transport)
         else:
             self.set_deadline(self.proxy.clock() + self.proxy.limits.send_timeout_s)
             self.transport.close()
@@ -390,6 +384,11 @@ class Downstream(Answering, asyncio.Protocol):
             self.set_deadline(silent_since + limits.drain_idle_s)
             if self.deadline <= now:
                 self.close_idle()
+
+    def cut(self, outcome: str) -> None:
+        """At once."""
+        self.talk.client_lost(outcome)
+        self.transport.abort()
 
     def look(self) -> None:
         """Half-closed and waiting: is the client still there?"""

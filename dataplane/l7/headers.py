@@ -65,12 +65,21 @@ def request_tail(terms: Terms) -> bytes:
 
 
 class Edge:
-    """Where client connections entered, and from where: what is said about them to origins."""
+    """Where client connections entered, and from where: what is said about them to origins. `major`: of the version of
+    HTTP that they speak.
+    """
 
-    __slots__ = ("_known", "_local", "_port", "_via", "client", "forwarding", "scheme")
+    __slots__ = ("_known", "_local", "_major", "_port", "_via", "client", "forwarding", "scheme")
 
     def __init__(
-        self, scheme: bytes, client: bytes, local_host: bytes, port: int, forwarding: Forwarding, via: bytes
+        self,
+        scheme: bytes,
+        client: bytes,
+        local_host: bytes,
+        port: int,
+        forwarding: Forwarding,
+        via: bytes,
+        major: int = 1,
     ) -> None:
         self.forwarding: Final = forwarding
         self.client: Final = client
@@ -78,6 +87,7 @@ class Edge:
         self._port: Final = b"%d" % port
         self._local: Final = b"%b:%d" % (local_host, port)
         self._via: Final = via
+        self._major: Final = major
         self._known: Final[dict[Terms, tuple[bytes, bytes]]] = {}  # our lines for terms that came before
 
     def upstream_head(self, request: Request) -> bytes:
@@ -102,7 +112,8 @@ class Edge:
             forwarding = self._appended(terms.forwarded, host)
         else:
             forwarding = b"".join([b"%b: %b\r\n" % field for field in terms.forwarded])
-        via = b"Via: 1.%d %b\r\n" % (terms.minor, self._via) if self._via else b""
+        received = b"1.%d" % terms.minor if self._major == 1 else b"%d.0" % self._major
+        via = b"Via: %b %b\r\n" % (received, self._via) if self._via else b""
         before = b"" if terms.host else b"Host: %b\r\n" % host
         return before, b"%b%b%b\r\n" % (forwarding, via, terms.tail)
 

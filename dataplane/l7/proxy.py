@@ -19,20 +19,24 @@ import asyncio
 import errno
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from email.utils import formatdate
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 from dataplane.l7.deadlines import Wheel
 from dataplane.l7.downstream import Downstream, Site
 from dataplane.l7.headers import Forwarding
 from dataplane.l7.heads import RequestHeads, ResponseHeads
+from dataplane.l7.http2.opening import Opening
+from dataplane.l7.http2.upstream import Http2Upstream
 from dataplane.l7.limits import Limits
 from dataplane.l7.presence import is_gone
 from dataplane.l7.upgrade import Tunnel
 from dataplane.l7.upstream import Upstream
 from dataplane.metrics.flows import FlowFields
+from dataplane.pool.multiplexed import MultiplexedPool
 from dataplane.pool.plan import PoolLimits
 from dataplane.pool.pool import DialFailure, Pool
 from dataplane.snapshot import model
@@ -42,6 +46,19 @@ log = logging.getLogger(__name__)
 
 _OURS = frozenset((errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.EAGAIN))
 """Reasons for which we cannot dial that are not the endpoint's."""
+
+
+AnyPool = Pool | MultiplexedPool
+
+
+class Client(Protocol):
+    """A client's connection, whatever it speaks."""
+
+    def drain(self) -> None:
+        """No request after those under way."""
+
+    def cut(self, outcome: str) -> None:
+        """At once."""
 
 
 class HttpProxy:
@@ -62,12 +79,13 @@ class HttpProxy:
         self.is_gone = is_gone
         self.requests = RequestHeads(limits)
         self.responses = ResponseHeads(limits)
-        self.clients: set[Downstream] = set()
+        self.clients: set[Client] = set()
         self.half_closed: set[Downstream] = set()
-        self.upstreams: set[Upstream] = set()
+        self.upstreams: set[Upstream | Http2Upstream] = set()
         self.tunnels: set[Tunnel] = set()
         self.draining = False
         self.refused = 0  # connections beyond Limits.connections_max
+        self.counts: Counter[str] = Counter()  # faults of HTTP/2 peers, by the names of metrics.names.HTTP2_FAULTS
         self.wheel = Wheel(limits.sweep_s, clock())
         self._wall_clock = wall_clock
         self._dials: set[asyncio.Task[None]] = set()
@@ -103,10 +121,17 @@ class HttpProxy:
         listener: str = "",
         forwarding: Forwarding = "replace",
         via: bytes = b"loopkube",
+        prior: Callable[[], bool] | None = None,
     ) -> Callable[[], asyncio.Protocol]:
-        """What a listener calls for each connection. `forwarding` and `via`: see `headers`."""
+        """What a listener calls for each connection. `forwarding` and `via`: see `headers`. `prior` says whether
+        clients may begin with HTTP/2 in the clear; None: never.
+        """
         site = Site(resolve, scheme, listener, forwarding, via)
-        return partial(Downstream, self, site)
+        if scheme == b"https":
+            return partial(Opening, self, site)
+        if prior is None:
+            return partial(Downstream, self, site)
+        return lambda: Opening(self, site) if prior() else Downstream(self, site)
 
     # life
 
@@ -122,8 +147,7 @@ class HttpProxy:
         for task in self._dials:
             task.cancel()
         for client in tuple(self.clients):
-            client.talk.client_lost("drained")
-            client.transport.abort()
+            client.cut("drained")
         for tunnel in tuple(self.tunnels):
             tunnel.close("drained")
         for upstream in tuple(self.upstreams):
@@ -145,7 +169,7 @@ class HttpProxy:
                 return False
         return True
 
-    def client_left(self, client: Downstream) -> None:
+    def client_left(self, client: Client) -> None:
         """A client's connection is closed."""
         self.clients.discard(client)
         self.half_closed.discard(client)
@@ -189,7 +213,7 @@ class HttpProxy:
     def endpoints_changed(self, endpoints: Iterable[Endpoint]) -> None:
         """After an update: connections to endpoints that must not be used any more are closed as they become idle."""
         for endpoint in endpoints:
-            pool: Pool | None = endpoint.pool
+            pool: AnyPool | None = endpoint.pool
             if pool is None:
                 continue
             if endpoint.phase in ("ready", "serving-terminating"):
@@ -197,15 +221,16 @@ class HttpProxy:
             else:
                 pool.close_idle()
 
-    def pool_of(self, backend: Backend, endpoint: Endpoint) -> Pool:
+    def pool_of(self, backend: Backend, endpoint: Endpoint) -> AnyPool:
         """The endpoint's pool, which lives as long as the endpoint."""
         if endpoint.pool is None:
             spec = endpoint.spec
-            endpoint.pool = Pool(spec.address, spec.port, _pool_limits(backend.spec), self._dial)
-        pool: Pool = endpoint.pool
+            kind = MultiplexedPool if backend.spec.protocol == "h2c" else Pool
+            endpoint.pool = kind(spec.address, spec.port, _pool_limits(backend.spec), self._dial)
+        pool: AnyPool = endpoint.pool
         return pool
 
-    def refresh(self, pool: Pool, spec: model.Backend) -> None:
+    def refresh(self, pool: AnyPool, spec: model.Backend) -> None:
         """The backend's limits may have changed since the pool was made."""
         limits = _pool_limits(spec)
         if limits != pool.limits:
@@ -215,13 +240,14 @@ class HttpProxy:
         """Open a connection to an endpoint."""
         await asyncio.get_running_loop().create_connection(factory, address, port)
 
-    def _dial(self, pool: Pool) -> None:
+    def _dial(self, pool: AnyPool) -> None:
         task = asyncio.get_running_loop().create_task(self._connect(pool))
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
 
-    async def _connect(self, pool: Pool) -> None:
-        upstream = Upstream(self, pool, self.clock())
+    async def _connect(self, pool: AnyPool) -> None:
+        made = Upstream if isinstance(pool, Pool) else Http2Upstream
+        upstream = made(self, pool, self.clock())  # type: ignore[arg-type]
         failure: DialFailure = "connect_refused"
         try:
             async with asyncio.timeout(pool.limits.connect_timeout_s):

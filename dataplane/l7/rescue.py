@@ -4,10 +4,11 @@ Failures are named for whose fault and which phase. Three questions decide about
 
 1. *May it be repeated at all?* Not once a byte of a final response is out, and not if the request's body is gone
    (more than `Limits.replay_max` of it was passed on). A request that the origin may have begun to execute may be
-   repeated only if its method is idempotent (RFC 9110 9.2.2); one that never left may be, whatever it is.
+   repeated only if its method is idempotent (RFC 9110 9.2.2); one that never left, or of which an HTTP/2 origin says
+   that it was not looked at (RFC 9113 8.7), may be, whatever it is.
 2. *Was it our own doing?* A pooled connection that the origin closed while we wrote to it is an artefact of our pool:
    a client of its own would have seen the close. So it is tried again, on a fresh connection of the same endpoint,
-   whatever the policy, and not counted as a try (nginx does the same for cached peers).
+   whatever the policy, and not counted as a try (nginx does the same for cached peers). The same holds for a GOAWAY.
 3. *What does the policy say?* `none` and `kube-proxy` never try again: kube-proxy sends a connection to one endpoint
    and lets it fail, and people come here to see that. `ingress-nginx` is nginx's proxy_next_upstream: up to `tries_max`
    endpoints, never the same twice in one request, not after `retry_timeout_s`, and for the causes in `retry_on` ("error
@@ -38,6 +39,7 @@ Failure = Literal[
     "reset_in_body",
     "response_timeout",
     "bad_response",
+    "unprocessed",
 ]
 
 Again = Literal["no", "same", "next"]
@@ -65,10 +67,12 @@ ANSWERS: Final[dict[Failure, tuple[int, str, str]]] = {
     "reset_in_head": (502, "the endpoint closed the connection within its answer", "reset"),
     "reset_in_body": (502, "the endpoint closed the connection within its answer", "reset"),
     "response_timeout": (504, "the endpoint did not answer in time", "timeout"),
+    "unprocessed": (503, "the endpoint refused to look at the request", "refused"),
     "bad_response": (502, "the endpoint's answer is not valid HTTP", "bad_response"),
 }
 
 _NEVER_SENT: Final = frozenset(("pool_full", "pool_timeout", "connect_refused", "connect_timeout", "no_socket"))
+
 _CAUSES: Final[dict[Failure, RetryCause]] = {
     "connect_refused": "error",
     "connect_timeout": "timeout",
@@ -76,6 +80,7 @@ _CAUSES: Final[dict[Failure, RetryCause]] = {
     "reset_in_head": "error",
     "response_timeout": "timeout",
     "bad_response": "invalid_header",
+    "unprocessed": "error",
 }
 """What nginx calls these failures."""
 
@@ -106,10 +111,11 @@ def verdict(
     status, text, outcome = ANSWERS[failure]
     if answer_begun:
         return Verdict("no", 0, text, outcome)
-    repeatable = failure in _NEVER_SENT or (idempotent and replayable)
-    if repeatable and reused and failure == "reset_before_head":
+    unprocessed = failure in _NEVER_SENT or (replayable and failure == "unprocessed")
+    repeatable = unprocessed or (replayable and idempotent)
+    if repeatable and reused and failure in ("reset_before_head", "unprocessed"):
         return Verdict("same", status, text, outcome)
-    repeatable = failure in _NEVER_SENT or (replayable and (idempotent or spec.retries_any_method))
+    repeatable = repeatable or (replayable and spec.retries_any_method)
     if repeatable and _goes_on(_CAUSES.get(failure), spec, tries, took_s):
         return Verdict("next", status, text, outcome)
     return Verdict("no", status, text, outcome)

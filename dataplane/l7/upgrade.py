@@ -10,19 +10,16 @@ WebSockets as well), the tunnel is closed and its conversation told, whose recor
 from __future__ import annotations
 
 import asyncio
-import socket
-import struct
 from typing import TYPE_CHECKING
 
 from dataplane.l7.deadlines import NEVER
+from dataplane.l7.reset import reset
 
 if TYPE_CHECKING:
     from dataplane.l7.conversation import Conversation
     from dataplane.l7.downstream import Downstream
     from dataplane.l7.proxy import HttpProxy
     from dataplane.l7.upstream import Upstream
-
-_RESET = struct.pack("ii", 1, 0)
 
 
 class Side(asyncio.Protocol):
@@ -129,10 +126,7 @@ class Tunnel:
         if not other.lost:
             if exc is not None:
                 self.outcome = "client_abort" if side.is_client else "reset"
-                sock = other.transport.get_extra_info("socket")
-                if sock is not None:
-                    sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
-                other.transport.abort()
+                reset(other.transport)
             else:
                 other.transport.close()
             return

@@ -7,7 +7,8 @@ are made per certificate and reused while it stays the same, so swapping in a ne
 connections keep what they negotiated.
 
 TLS 1.2 is the oldest version (RFC 8996 forbids older ones), ciphers of 1.2 are those with forward secrecy and AEAD
-(Mozilla's "intermediate" list), compression and renegotiation are off, ALPN offers http/1.1 only.
+(Mozilla's "intermediate" list), compression and renegotiation are off. ALPN prefers h2 to http/1.1; a client that
+offers neither gets HTTP/1.1, unnegotiated.
 
 A certificate that OpenSSL does not accept (a key of another certificate, broken PEM) is left out and said once;
 the others go on: one broken Secret must not take a whole Ingress port away. Private keys reach OpenSSL through an
@@ -26,7 +27,7 @@ from dataplane.snapshot.model import Certificate
 log = logging.getLogger(__name__)
 
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!MD5:!DSS"
-ALPN = ["http/1.1"]
+ALPN = ["h2", "http/1.1"]
 
 
 class Certificates:

@@ -21,7 +21,7 @@ from typing import NamedTuple
 OUTCOMES: dict[str, str] = {
     "ok": "answered in full, whatever the status code of the answer",
     "client_abort": "the client went away before the end",
-    "refused": "no endpoint tried accepted a connection",
+    "refused": "no endpoint tried accepted the connection, or the request",
     "reset": "the endpoint closed or reset the connection before its answer (TCP: its stream) was complete",
     "timeout": "connecting, or waiting for the answer, took longer than the backend allows",
     "no_endpoint": "the backend had no usable endpoint",

@@ -24,6 +24,7 @@ from dataplane.snapshot.policy import RoutePolicy as RoutePolicy
 ListenerMode = Literal["tcp", "http", "ingress", "dns"]
 PathType = Literal["Exact", "Prefix", "ImplementationSpecific", "Regex"]
 Policy = Literal["random", "round-robin", "least-request"]
+Protocol = Literal["http1", "h2c"]
 Retry = Literal["none", "kube-proxy", "ingress-nginx"]
 RetryCause = Literal[
     "error",
@@ -45,10 +46,11 @@ ResourceType = Literal["listener", "route", "routepolicy", "backend", "endpoint"
 class Listener:
     """A socket and what happens on it.
 
-    `tcp`: each connection goes to one endpoint of `backend` (kube-proxy). `http`: each request does (appProtocol
-    http). `ingress`: each request is routed by the routes whose `table` is this listener's. `dns`: questions are
-    answered from zones and records, on UDP and TCP. A tcp or http listener whose backend has no usable endpoint is
-    closed, so that clients see the connection refused, as under kube-proxy.
+    `tcp`: each connection goes to one endpoint of `backend` (kube-proxy). `http`: each request does (appProtocol http,
+    or kubernetes.io/h2c, where clients may begin with HTTP/2). `ingress`: each request is routed by the routes whose
+    `table` is this listener's. `dns`: questions are answered from zones and records, on UDP and TCP. A tcp or http
+    listener whose backend has no usable endpoint is closed, so that clients see the connection refused, as under kube-
+    proxy.
     """
 
     name: str
@@ -103,6 +105,7 @@ class Backend:
     idle_timeout_s: float = 60.0  # upstream keep-alive: ingress-nginx upstream-keepalive-timeout
     connections_max: int = 1024  # per endpoint and worker
     pending_max: int = 1024  # requests waiting for a connection, per endpoint and worker
+    protocol: Protocol = "http1"  # what endpoints speak: h2c is HTTP/2 in the clear by prior knowledge
 
 
 @dataclass(frozen=True, slots=True)

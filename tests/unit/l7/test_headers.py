@@ -86,9 +86,10 @@ def test_the_clients_head_says_what_we_do() -> None:
 
 
 def test_the_origins_date_stands() -> None:
-    response = parse_response(b"HTTP/1.1 200 OK\r\ndate: then\r\n\r\n", LIMITS)
+    response = parse_response(b"HTTP/1.1 200 OK\r\ndate: then\r\ncontent-length: 1\r\n\r\n", LIMITS)
     assert b"now" not in downstream_head(response, request(), DATE, framing=b"", closing=False)
-    assert response.plain == b"HTTP/1.1 200 OK\r\ndate: then\r\n\r\n"
+    assert response.plain == b"HTTP/1.1 200 OK\r\ndate: then\r\ncontent-length: 1\r\n\r\n"
+    assert parse_response(b"HTTP/1.1 200 OK\r\ndate: then\r\n\r\n", LIMITS).plain == b""  # its end must be said
 
 
 def test_trailers_that_decide_something_are_dropped() -> None:

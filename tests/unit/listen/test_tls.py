@@ -35,12 +35,14 @@ class Bench:
         service = Service(lambda client: asyncio.Protocol(), self.certificates.context)
         self.acceptor = Acceptor("web", sock, service, Gate(self.registry))
 
-    async def handshake(self, host: str | None, *, newest: ssl.TLSVersion | None = None) -> tuple[str, ssl.SSLObject]:
+    async def handshake(
+        self, host: str | None, *, newest: ssl.TLSVersion | None = None, alpn: tuple[str, ...] = ("http/1.1", "h2")
+    ) -> tuple[str, ssl.SSLObject]:
         """(common name of the certificate shown, the session)."""
         context = ssl.create_default_context()
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
-        context.set_alpn_protocols(["h2", "http/1.1"])
+        context.set_alpn_protocols(alpn)
         if newest is not None:
             context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
             context.maximum_version = newest
@@ -75,10 +77,21 @@ async def test_the_name_asked_for_chooses(bench: Bench) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
-async def test_only_http_1_1_is_spoken_on_tls_1_2_or_newer(bench: Bench) -> None:
+@pytest.mark.parametrize(
+    ("offered", "agreed"),
+    [(("http/1.1", "h2"), "h2"), (("http/1.1",), "http/1.1"), (("h2",), "h2"), (("spdy/3",), None), ((), None)],
+)
+async def test_http_2_is_agreed_on_with_whoever_offers_it(
+    bench: Bench, offered: tuple[str, ...], agreed: str | None
+) -> None:
+    bench.certificates.update([certificate("a", "a.com")])
+    _, session = await bench.handshake("a.com", alpn=offered)
+    assert session.selected_alpn_protocol() == agreed
+
+
+async def test_tls_1_2_is_the_oldest(bench: Bench) -> None:
     bench.certificates.update([certificate("a", "a.com")])
     _, session = await bench.handshake("a.com")
-    assert session.selected_alpn_protocol() == "http/1.1"
     assert session.version() == "TLSv1.3"
     _, session = await bench.handshake("a.com", newest=ssl.TLSVersion.TLSv1_2)
     assert session.version() == "TLSv1.2"

@@ -48,12 +48,19 @@ def test_no_service_no_resources() -> None:
 
 @pytest.mark.parametrize(
     ("protocol", "mode"),
-    [(None, "tcp"), ("http", "http"), ("kubernetes.io/ws", "http"), ("kubernetes.io/h2c", "tcp"),
+    [(None, "tcp"), ("http", "http"), ("kubernetes.io/ws", "http"), ("kubernetes.io/h2c", "http"),
      ("kubernetes.io/wss", "tcp"), ("https", "tcp"), ("HTTP", "tcp")],
 )  # fmt: skip
 def test_app_protocol_chooses_the_mode(protocol: str | None, mode: str) -> None:
     port = {"port": 80, **({"appProtocol": protocol} if protocol else {})}
     assert [each.mode for each in listeners(built(service("web", port)))] == [mode]
+
+
+@pytest.mark.parametrize(("protocol", "spoken"), [(None, "http1"), ("http", "http1"), ("kubernetes.io/h2c", "h2c")])
+def test_app_protocol_says_what_endpoints_speak(protocol: str | None, spoken: str) -> None:
+    port = {"port": 80, **({"appProtocol": protocol} if protocol else {})}
+    found = backends(built(service("web", port), uses=(Use(WEB, 80, "ingress", None),)))
+    assert [each.protocol for each in found] == [spoken, spoken]
 
 
 def test_a_node_port_is_on_every_node_and_on_localhost_once() -> None:
