@@ -24,9 +24,9 @@ from h2.events import ConnectionTerminated, DataReceived, RequestReceived, Strea
 from dataplane.l7.events import Refusal
 from dataplane.l7.headers import Edge, edge_of
 from dataplane.l7.http2 import translate
+from dataplane.l7.http2.client_stream import ClientStream
 from dataplane.l7.http2.connection import Connection
 from dataplane.l7.http2.link import LAST_STREAM, STREAMS_MAX
-from dataplane.l7.http2.client_stream import ClientStream
 
 if TYPE_CHECKING:
     from dataplane.l7.downstream import Site
