@@ -3,9 +3,9 @@
 Healthy is a pod that the selector matches, that is ready, not being deleted and not just evicted. How many there
 should be: `minAvailable` as a number counts against the pods that exist; as a percentage, and `maxUnavailable` always,
 against the pods that their controllers want (Deployment over its ReplicaSets, ReplicaSet, ReplicationController,
-StatefulSet). Percentages are rounded up. What is left over is `disruptionsAllowed`. The eviction API takes one off and
-notes the pod in `disruptedPods`; the note goes when the pod is seen to be deleted, or after two minutes (the deletion
-never came).
+StatefulSet). Percentages are rounded up; pods without a controller count for nothing there, and an event says so. What
+is left over is `disruptionsAllowed`. The eviction API takes one off and notes the pod in `disruptedPods`; the note goes
+when the pod is seen to be deleted, or after two minutes (the deletion never came).
 
 The status is written with the resourceVersion that was read: an eviction in between makes the write fail, so that no
 disruption is given out twice.
@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from control.api.kinds import (
     DEPLOYMENT,
@@ -45,6 +46,11 @@ from control.controllers.percent import scaled
 from control.controllers.pods import is_finished, is_ready, time_of
 from control.mirror.world import World, matcher_of
 
+UNMANAGED = (
+    "Pods selected by this PodDisruptionBudget (selector: %s) were found to be unmanaged. As a result, the status of "
+    "the PDB cannot be calculated correctly, which may result in undefined behavior. To account for these pods please "
+    'set ".spec.minAvailable" field of the PDB to an integer value.'
+)
 DELETION_TIMEOUT = timedelta(minutes=2)  # the disruption controller's DeletionTimeout
 SCALED = {kind.kind: kind for kind in (DEPLOYMENT, REPLICA_SET, REPLICATION_CONTROLLER, STATEFUL_SET)}
 
@@ -78,7 +84,7 @@ class DisruptionController:
         counted = _expected(world, budget, pods)
         if isinstance(counted, str):
             return _failed(budget, counted, events, now)
-        expected, desired = counted
+        expected, desired, unmanaged = counted
         healthy = sum(is_ready(pod) and not is_deleting(pod) and name_of(pod) not in noted for pod in pods)
         allowed = max(0, healthy - desired) if expected > 0 else 0
         conditions = with_observed_condition(
@@ -104,7 +110,30 @@ class DisruptionController:
             status["disruptedPods"] = noted
         if status != status_of(budget):
             events.insert(0, Update(POD_DISRUPTION_BUDGET, {**budget, "status": status}, "status"))
+            events += _remarks(budget, pods, unmanaged)
         return Outcome(tuple(events), wake_at)
+
+
+def _remarks(budget: Object, pods: Sequence[Object], unmanaged: bool) -> Iterable[Action]:
+    """What Kubernetes says at every look, here once for each new status."""
+    if not pods:
+        yield Emit(budget, "Normal", "NoPods", "No matching pods found")
+    if unmanaged:
+        yield Emit(budget, "Warning", "UnmanagedPods", UNMANAGED % _as_go_prints(spec_of(budget).get("selector") or {}))
+
+
+def _as_go_prints(selector: Mapping[str, Any]) -> str:
+    """The event shows the selector as the value that it is in Go."""
+    labels = "".join(f"{key}: {value}," for key, value in sorted((selector.get("matchLabels") or {}).items()))
+    expressions = "".join(
+        f"LabelSelectorRequirement{{Key:{one['key']},Operator:{one['operator']},Values:[{values}],}},"
+        for one in selector.get("matchExpressions") or ()
+        for values in [" ".join(one.get("values") or ())]
+    )
+    return (
+        f"&LabelSelector{{MatchLabels:map[string]string{{{labels}}},"
+        f"MatchExpressions:[]LabelSelectorRequirement{{{expressions}}},}}"
+    )
 
 
 def _disrupted(
@@ -128,29 +157,28 @@ def _disrupted(
     return noted, late, min(lapses, default=None)
 
 
-def _expected(world: World, budget: Object, pods: Sequence[Object]) -> tuple[int, int] | str:
-    """(expected pods, desired healthy), or why they cannot be known."""
+def _expected(world: World, budget: Object, pods: Sequence[Object]) -> tuple[int, int, bool] | str:
+    """(expected pods, desired healthy, whether pods without a controller were left out), or why it cannot be known."""
     spec = spec_of(budget)
     most, least = spec.get("maxUnavailable"), spec.get("minAvailable")
     if most is None and (least is None or isinstance(least, int)):
-        return len(pods), 0 if least is None else least
+        return len(pods), 0 if least is None else least, False
     wanted = _wanted(world, pods)
     if isinstance(wanted, str):
         return wanted
+    unmanaged = any(controller_of(pod) is None for pod in pods)
     if most is not None:
-        return wanted, max(0, wanted - scaled(most, wanted, round_up=True))
-    return wanted, scaled(least, wanted, round_up=True)
+        return wanted, max(0, wanted - scaled(most, wanted, round_up=True)), unmanaged
+    return wanted, scaled(least, wanted, round_up=True), unmanaged
 
 
 def _wanted(world: World, pods: Sequence[Object]) -> int | str:
-    """The replicas that the pods' controllers want, each controller once."""
+    """The replicas that the pods' controllers want, each controller once; pods without one do not count."""
     sizes: dict[str, int] = {}
     known: set[str] = set()
     for pod in pods:
         ref = controller_of(pod)
-        if ref is None:
-            return f'found no controller ref for pod "{name_of(pod)}"'
-        if ref.get("uid") in known:
+        if ref is None or ref.get("uid") in known:
             continue
         known.add(ref.get("uid") or "")
         owner = _top(world, namespace_of(pod), ref)
@@ -190,16 +218,8 @@ def _failed(budget: Object, why: str, events: Sequence[Action], now: datetime) -
     if status == old:
         return Outcome(tuple(events))
     update = Update(POD_DISRUPTION_BUDGET, {**budget, "status": status}, "status")
-    told = (
-        Emit(budget, "Warning", "NoControllers", why),
-        Emit(
-            budget,
-            "Warning",
-            "CalculateExpectedPodCountFailed",
-            f"Failed to calculate the number of expected pods: {why}",
-        ),
-    )
-    return Outcome((update, *events, *told))
+    text = f"Failed to calculate the number of expected pods: {why}"
+    return Outcome((update, *events, Emit(budget, "Warning", "CalculateExpectedPodCountFailed", text)))
 
 
 def _of_pod(world: World, pod: Object) -> Iterable[Key]:

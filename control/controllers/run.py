@@ -1,10 +1,10 @@
 """The shell of all controllers: wakes keys, asks `reconcile`, performs what it answers.
 
 A change in the mirror wakes the keys that each controller's `watches` names, for the old and the new version. A key is
-reconciled on the world as it is then; its actions are performed in order, and the first that fails stops the rest and
-brings the key back after a back-off. One key of a controller at a time by default (`concurrency` on a controller allows
-more), different controllers side by side: a decision that counts over many objects, as the scheduler's, must not be
-taken while the one before is still on its way.
+reconciled on the world as it is then; its actions are performed in order (new pods in waves, see `waves`), and the
+first that fails stops the rest and brings the key back after a back-off. One key of a controller at a time by default
+(`concurrency` on a controller allows more), different controllers side by side: a decision that counts over many
+objects, as the scheduler's, must not be taken while the one before is still on its way.
 
 Own writes are taken into the mirror at once, and after a deletion or a binding the key waits until the mirror shows
 it, so that no controller decides again on a world without its own deeds (client-go's controllers keep "expectations"
@@ -30,6 +30,7 @@ from control.controllers.action import Action, Emit, Outcome
 from control.controllers.controller import Controller
 from control.controllers.perform import Performer, Refused, Stopped
 from control.controllers.queue import Queue
+from control.controllers.waves import Deed, waves
 from control.mirror.client import Client
 from control.mirror.mirror import Mirror
 from control.mirror.recorder import Recorder, utc_now
@@ -263,9 +264,32 @@ class Runner:
             logger.debug("%s could not tell about %s: %s", desk.controller.name, key, error)
 
     async def _in_order(self, desk: _Desk, actions: Sequence[Action]) -> None:
-        for action in actions:
-            desk.tally.actions[type(action).__name__] += 1
-            if isinstance(action, Emit):
-                desk.recorder.emit(action.regarding, action.type, action.reason, action.message)
-            else:
-                await self._performer.perform(action)
+        for wave in waves(actions):
+            if len(wave) == 1:
+                await self._do(desk, wave[0])
+                continue
+            answers = await asyncio.gather(*(self._do(desk, deed) for deed in wave), return_exceptions=True)
+            failures = [answer for answer in answers if isinstance(answer, BaseException)]
+            if failures:
+                raise _joined(failures)
+
+    async def _do(self, desk: _Desk, deed: Deed) -> None:
+        action = deed.action
+        desk.tally.actions[type(action).__name__] += 1
+        if isinstance(action, Emit):
+            desk.recorder.emit(action.regarding, action.type, action.reason, action.message)
+            return
+        await self._performer.perform(action)
+        for event in deed.events:
+            desk.tally.actions["Emit"] += 1
+            desk.recorder.emit(event.regarding, event.type, event.reason, event.message)
+
+
+def _joined(failures: Sequence[BaseException]) -> BaseException:
+    """The first failure of a wave; if it was refused, with the events of all that were."""
+    first = next((one for one in failures if isinstance(one, Refused)), failures[0])
+    if not isinstance(first, Refused):
+        return first
+    others = [one for one in failures if isinstance(one, Refused) and one is not first]
+    events = [action for one in others for action in one.instead if isinstance(action, Emit)]
+    return Refused(first.error, (*events, *first.instead))

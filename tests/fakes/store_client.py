@@ -1,8 +1,8 @@
 """A `Client` straight over a `Store`: API semantics without schemas, for tests of mirrors, runners and publishers.
 
 It stamps uid and creationTimestamp, checks preconditions, merges merge-patches, and can be told to fail:
-`fail(n, error)` makes the next n calls raise, `refuse(verb, kind, error)` one verb of one kind, `hold(kind)` lets its
-watches lag. `calls` is what was asked.
+`fail(n, error)` makes the next n calls raise, `refuse(verb, kind, error)` one verb of one kind, `allow` so after some
+calls, `hold(kind)` lets its watches lag. `calls` is what was asked.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ class StoreClient:
         self._uids = 0
         self._failures: list[Exception] = []
         self._refused: dict[tuple[str, Kind], Exception] = {}
+        self._allowed: dict[tuple[str, Kind], tuple[int, Exception]] = {}
         self._gates: dict[Kind, asyncio.Event] = {}
 
     def fail(self, count: int, error: Exception) -> None:
@@ -40,6 +41,10 @@ class StoreClient:
             self._refused.pop((verb, kind), None)
         else:
             self._refused[verb, kind] = error
+
+    def allow(self, verb: str, kind: Kind, count: int, error: Exception) -> None:
+        """Refuses the calls after the next `count`."""
+        self._allowed[verb, kind] = (count, error)
 
     def hold(self, kind: Kind) -> None:
         """Watches of a kind deliver nothing until `release`: the mirror lags behind."""
@@ -60,6 +65,11 @@ class StoreClient:
             raise self._failures.pop(0)
         if (verb, kind) in self._refused:
             raise self._refused[verb, kind]
+        if (verb, kind) in self._allowed:
+            count, error = self._allowed[verb, kind]
+            if count == 0:
+                raise error
+            self._allowed[verb, kind] = (count - 1, error)
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         self._called("get", kind, name)

@@ -115,16 +115,44 @@ def test_an_eviction_in_between_makes_the_write_fail() -> None:
         cluster.perform(outcome.actions)
 
 
-def test_pods_without_a_controller_make_a_percentage_meaningless() -> None:
+def test_pods_without_a_controller_count_for_nothing_and_are_told_of() -> None:
+    cluster = guarded(2, minAvailable="50%")
+    act(cluster)
+    before = said(cluster)
+    cluster.add(pod("bare", ip="127.244.0.9", ready=True))
+    act(cluster)
+    assert said(cluster) == (before[0], before[1], 3, 1)
+    assert cluster.events == [
+        "Warning UnmanagedPods web: Pods selected by this PodDisruptionBudget (selector: "
+        "&LabelSelector{MatchLabels:map[string]string{app: web,},MatchExpressions:[]LabelSelectorRequirement{},}) were "
+        "found to be unmanaged. As a result, the status of the PDB cannot be calculated correctly, which may result in "
+        'undefined behavior. To account for these pods please set ".spec.minAvailable" field of the PDB to an integer '
+        "value."
+    ]
+    assert act(cluster) == Outcome()
+
+
+def test_an_unknown_controller_makes_a_percentage_meaningless() -> None:
     cluster = guarded(1, minAvailable="50%")
     act(cluster)
-    cluster.add(pod("bare", ip="127.244.0.9", ready=True))
+    stranger: Object = {"apiVersion": "example.com/v1", "kind": "Widget", "metadata": {"name": "w", "uid": "uid-w"}}
+    cluster.add(pod("odd", owner=stranger, ip="127.244.0.9", ready=True))
     act(cluster)
     found = cluster.get(POD_DISRUPTION_BUDGET, "web")
     condition = condition_of(found, "DisruptionAllowed") or {}
-    assert (condition["reason"], condition["message"]) == ("SyncFailed", 'found no controller ref for pod "bare"')
+    assert (condition["reason"], condition["message"]) == ("SyncFailed", 'found no controllers for pod "odd"')
     assert status_of(found)["disruptionsAllowed"] == 0
-    assert "CalculateExpectedPodCountFailed" in cluster.events[1]
+    assert cluster.events == [
+        "Warning CalculateExpectedPodCountFailed web: Failed to calculate the number of expected pods: "
+        'found no controllers for pod "odd"'
+    ]
+    assert act(cluster) == Outcome()
+
+
+def test_a_budget_over_nothing_says_so_once() -> None:
+    cluster = guarded(0, minAvailable=1)
+    act(cluster)
+    assert cluster.events == ["Normal NoPods web: No matching pods found"]
     assert act(cluster) == Outcome()
 
 

@@ -347,3 +347,26 @@ async def test_lost_connections_are_retried(setting: Setting) -> None:
     setting.client.refuse("create", POD, None)
     await until(lambda: setting.pods() == ["p"])
     await setting.settled()
+
+
+async def test_pods_are_made_in_waves_and_a_refusal_stops_the_next_one(setting: Setting) -> None:
+    """Of ten pods and room for three: one, two, then four at once, which are refused and told of; and no more."""
+    web = config_map("x")
+
+    def told(message: str) -> tuple[Action, ...]:
+        return (Emit(web, "Warning", "FailedCreate", message), Update(CONFIG_MAP, config_map("x", why=message)))
+
+    def decide(world: World, key: Key, now: datetime) -> Iterable[Action]:
+        if world.list(POD):
+            return ()
+        return [Create(POD, pod(f"p{number}", "u"), told) for number in range(10)]
+
+    setting.client.allow("create", POD, 3, StatusError(403, "Forbidden", "exceeded quota"))
+    await setting.client.create(CONFIG_MAP, web)
+    await setting.begin(decide)
+    await until(lambda: setting.client.store.list("events") and setting.tally()["failures"])
+    assert setting.pods() == ["p0", "p1", "p2"]
+    assert [name for verb, kind, name in setting.client.calls if (verb, kind) == ("create", "pods")] == [
+        f"p{number}" for number in range(7)
+    ]
+    await until(lambda: [stored.obj.get("count") for stored in setting.client.store.list("events")] == [4])
