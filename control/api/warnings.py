@@ -72,9 +72,8 @@ POD_SPEC: tuple[Row, ...] = (
     ("setHostnameAsFQDN", IGNORED, (False,)),
     ("hostnameOverride", IGNORED),
     ("runtimeClassName", _NO_RUNTIME),
-    ("overhead", IGNORED),
     ("os", IGNORED),
-    ("resources", IGNORED),
+    ("resources.limits", "not enforced by loopkube: processes may use more"),
     ("resourceClaims", IGNORED),
     ("schedulingGroup", IGNORED),
     ("evictionResponders", IGNORED),
@@ -101,6 +100,8 @@ _ONE_SIZE = "not enforced by loopkube: a volume is a directory, which may grow b
 _PLAIN = "not implemented by loopkube: volumes are plain directories"
 
 TABLE: dict[Kind, tuple[Row, ...]] = {
+    kinds.JOB: (("spec.scheduling", IGNORED),),
+    kinds.CRON_JOB: (("spec.jobTemplate.spec.scheduling", IGNORED),),
     kinds.SERVICE: (
         ("spec.trafficDistribution", IGNORED),
         ("spec.loadBalancerSourceRanges", IGNORED),

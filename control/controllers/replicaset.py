@@ -50,6 +50,7 @@ from control.controllers.ranking import to_delete
 from control.mirror.world import World
 
 BURST = 500  # pods created or deleted in one round, Kubernetes' BurstReplicas
+ALWAYS = frozenset({"replicas", "terminatingReplicas"})  # counts that are there even when they are zero
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class ReplicaSetController:
         }
         if self.kind == REPLICATION_CONTROLLER:
             del status["terminatingReplicas"]  # ReplicationControllers have no such field
-        status = {name: value for name, value in status.items() if value or name == "replicas"}
+        status = {name: value for name, value in status.items() if value or name in ALWAYS}
         return status, min((at for at in availabilities if at > now), default=None)
 
     def _creates(

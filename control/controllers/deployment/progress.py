@@ -79,7 +79,7 @@ def counted(deployment: Object, fleet: Fleet, bounds: Bounds, conditions: Condit
         "collisionCount": status_of(deployment).get("collisionCount") or 0,
         "conditions": with_condition(conditions, condition("Available", *available, now)),
     }
-    return {name: value for name, value in status.items() if value}
+    return {name: value for name, value in status.items() if value or name == "terminatingReplicas"}
 
 
 def with_progress(deployment: Object, fleet: Fleet, status: Object, now: datetime) -> Object:

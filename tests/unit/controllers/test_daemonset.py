@@ -244,3 +244,31 @@ def test_old_revisions_go_beyond_the_limit() -> None:
     stage = Stage(1, revisionHistoryLimit=0)
     stage.edit(template=template("v2"))
     assert [one["revision"] for one in stage.cluster.all(CONTROLLER_REVISION)] == [2]
+
+
+def test_every_count_is_one_of_nodes() -> None:
+    stage = Stage(nodes=3)
+    assert {name: count for name, count in stage.status.items() if count} == {
+        "desiredNumberScheduled": 3, "currentNumberScheduled": 3, "numberReady": 3, "numberAvailable": 3,
+        "updatedNumberScheduled": 3, "observedGeneration": 1,
+    }  # fmt: skip
+    stage.edit(template=template("broken"))
+    assert {name: count for name, count in stage.status.items() if count} == {
+        "desiredNumberScheduled": 3, "currentNumberScheduled": 3, "numberReady": 2, "numberAvailable": 2,
+        "numberUnavailable": 1, "updatedNumberScheduled": 1, "observedGeneration": 2,
+    }  # fmt: skip
+
+
+def test_a_taken_revision_makes_another_hash() -> None:
+    first = Stage(nodes=1)
+    (made,) = first.cluster.all(CONTROLLER_REVISION)
+    stranger: Object = {
+        "apiVersion": "apps/v1", "kind": "ControllerRevision", "data": {}, "revision": 1,
+        "metadata": {"name": name_of(made), "namespace": "default"},
+    }  # fmt: skip
+    cluster = Cluster()
+    cluster.add(stranger)
+    cluster.add(daemon_set())
+    Simulation(cluster, [DaemonSetController()]).settle()
+    assert status_of(cluster.get(DAEMON_SET, "web"))["collisionCount"] == 1
+    assert len({name_of(one) for one in cluster.all(CONTROLLER_REVISION)}) == 2

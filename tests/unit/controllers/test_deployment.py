@@ -251,3 +251,27 @@ def test_a_pod_wakes_only_a_recreate_deployment() -> None:
         simulation = played(deployment(replicas=1, strategy=strategy))
         (made,) = simulation.cluster.all(POD)
         assert list(DeploymentController().watches[POD](simulation.cluster.world, made)) == woken
+
+
+def test_the_counts_are_those_of_the_sets() -> None:
+    """In the middle of a rollout whose new pods never become ready, and with a pod on its way out."""
+    simulation = played(deployment(replicas=4))
+    simulation.healthy = lambda pod: "v2" not in spec_of(pod)["containers"][0]["image"]
+    roll(simulation, "v2")
+    simulation.settle()
+    cluster = simulation.cluster
+    sets = {annotations_of(rs)[REVISION]: rs for rs in cluster.all(REPLICA_SET)}
+    sizes = {revision: spec_of(rs)["replicas"] for revision, rs in sets.items()}
+    assert sizes == {"1": 3, "2": 2}
+    assert {name: count for name, count in status_of(the(simulation)).items() if name != "conditions"} == {
+        "observedGeneration": 2,
+        "replicas": 5,
+        "updatedReplicas": 2,
+        "readyReplicas": 3,
+        "availableReplicas": 3,
+        "unavailableReplicas": 2,
+        "terminatingReplicas": 0,
+    }
+    cluster.edit(REPLICA_SET, name_of(sets["1"]), lambda rs: rs["status"].update(terminatingReplicas=1))
+    cluster.perform(decide(cluster).actions)
+    assert status_of(the(simulation))["terminatingReplicas"] == 1

@@ -12,7 +12,7 @@ from control.api.objects import Key, Object, controller_of, is_deleting, meta, n
 from control.controllers.action import Create, Delete, Outcome, Patch, Update
 from control.controllers.naming import ALPHABET
 from control.controllers.replicaset import ReplicaSetController, replication_controller
-from tests.fakes.objects import namespace, pod, replica_set
+from tests.fakes.objects import namespace, pod, replica_set, template
 from tests.fakes.tiny_api import START, Cluster, Stopped
 
 KEY = Key("default", "web")
@@ -167,6 +167,7 @@ def test_the_status_counts_and_wakes_for_min_ready_seconds() -> None:
         "fullyLabeledReplicas": 3,
         "readyReplicas": 2,
         "availableReplicas": 1,
+        "terminatingReplicas": 0,
         "observedGeneration": 1,
     }
     cluster.now = START + timedelta(seconds=50)
@@ -207,3 +208,27 @@ def test_patches_name_the_pod_by_uid() -> None:
     assert patch.uid == "uid-of-orphan"
     deletes = [action for action in decide(cluster).actions if isinstance(action, Delete)]
     assert [delete.uid for delete in deletes] == ["uid-of-orphan"]
+
+
+def test_a_changed_template_is_for_new_pods_only() -> None:
+    cluster = with_pods(1)
+    act(cluster)
+    (before,) = cluster.all(POD)
+    changed = template("v2")
+    cluster.edit(REPLICA_SET, "web", lambda obj: obj["spec"].update(replicas=2, template=changed))
+    act(cluster)
+    images = {name_of(each): each["spec"]["containers"][0]["image"] for each in cluster.all(POD)}
+    assert images.pop(name_of(before)) == before["spec"]["containers"][0]["image"]
+    assert list(images.values()) == [changed["spec"]["containers"][0]["image"]]
+
+
+def test_terminating_pods_are_counted_apart() -> None:
+    cluster = with_pods(
+        1,
+        pod("a", ip="127.244.0.1", ready=True, node="n"),
+        pod("b", ip="127.244.0.2", node="n", deleting=True),
+        pod("c", phase="Failed", node="n", deleting=True),
+    )
+    act(cluster)
+    status = status_of(cluster.get(REPLICA_SET, "web"))
+    assert (status["replicas"], status["readyReplicas"], status["terminatingReplicas"]) == (1, 1, 1)

@@ -245,3 +245,19 @@ def test_orphans_of_its_name_are_adopted_and_strangers_are_not() -> None:
     Simulation(cluster, [StatefulSetController()]).settle()
     owned = [name_of(pod) for pod in cluster.all(POD) if pod["metadata"].get("ownerReferences")]
     assert owned == ["web-0"]
+
+
+def test_the_counts_are_those_of_its_pods() -> None:
+    stage = Stage(replicas=3)
+    first = stage.status["updateRevision"]
+    assert stage.status == {
+        "replicas": 3, "readyReplicas": 3, "availableReplicas": 3, "currentReplicas": 3, "updatedReplicas": 3,
+        "currentRevision": first, "updateRevision": first, "observedGeneration": 1, "collisionCount": 0,
+    }  # fmt: skip
+    stage.edit(template=template("broken"))
+    second = stage.status["updateRevision"]
+    assert second != first
+    assert stage.status == {
+        "replicas": 3, "readyReplicas": 2, "availableReplicas": 2, "currentReplicas": 2, "updatedReplicas": 1,
+        "currentRevision": first, "updateRevision": second, "observedGeneration": 2, "collisionCount": 0,
+    }  # fmt: skip
