@@ -211,6 +211,8 @@ class Worker:
     def _measure(self) -> None:
         self.registry.value(names.ACTIVE, "tcp").value = len(self.relays)
         self.registry.value(names.ACTIVE, "http").value = len(self.proxy.clients)
+        for fault, count in self.proxy.counts.items():
+            self.registry.value(names.HTTP2_FAULTS, fault).value = count
         self.registry.value(names.AFFINITY).value = sum(map(len, self._affinities.values()))
         phases: dict[tuple[str, ...], float] = {}
         leases: dict[tuple[str, ...], float] = {}

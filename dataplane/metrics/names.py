@@ -57,6 +57,12 @@ ACCEPT_PAUSES = Family(
 LISTEN_FAILURES = Family(
     "loopkube_listen_failures_total", "counter", "Failed attempts to open a listener's socket.", ("listener", "reason")
 )
+HTTP2_FAULTS = Family(
+    "loopkube_http2_faults_total",
+    "counter",
+    "Faults of HTTP/2 peers: malformed (a stream), protocol_error and flood (a connection), refused_stream (too many).",
+    ("fault",),
+)
 TLS_FAILURES = Family("loopkube_tls_handshake_failures_total", "counter", "Handshakes that failed.", ("listener",))
 LISTENERS = Family(
     "loopkube_listeners",

@@ -11,7 +11,6 @@ from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import (
-    ConnectionTerminated,
     DataReceived,
     Event,
     InformationalResponseReceived,
@@ -22,6 +21,7 @@ from h2.events import (
     TrailersReceived,
 )
 from h2.settings import SettingCodes, Settings
+from hyperframe.frame import Frame, GoAwayFrame
 
 WAIT_S = 5.0  # no test waits so long unless it fails
 
@@ -78,6 +78,7 @@ class Http2Peer:
         config.validate_outbound_headers = config.normalize_outbound_headers = False
         self.link = H2Connection(config)
         self.link.local_settings = Settings(client=is_client, initial_values=settings)
+        self.link._frame_dispatch_table[GoAwayFrame] = self._goaway  # h2 would let nothing finish after it
         self.link.initiate_connection()
         self.flush()
         self._changed = asyncio.Event()
@@ -111,11 +112,13 @@ class Http2Peer:
     def _receive(self, data: bytes) -> None:
         for event in self.link.receive_data(data):
             self.events.append(event)
-            if isinstance(event, ConnectionTerminated):
-                self.goaways.append((int(event.error_code or 0), event.last_stream_id or 0))
             stream = getattr(event, "stream_id", None)
             if stream:
                 self._of(self.exchanges.setdefault(stream, Exchange(stream)), event)
+
+    def _goaway(self, frame: GoAwayFrame) -> tuple[list[Frame], list[Event]]:
+        self.goaways.append((frame.error_code, frame.last_stream_id))
+        return [], []
 
     def _of(self, exchange: Exchange, event: Event) -> None:
         if isinstance(event, RequestReceived | ResponseReceived):
