@@ -98,7 +98,7 @@ def test_the_table_of_names_keeps_prometheus_rules() -> None:
     assert len(families) > 20
     assert len({item.name for item in families}) == len(families)
     for family in families:
-        assert re.fullmatch(r"(loopkube|process)_[a-z_]+", family.name)
+        assert re.fullmatch(r"(loopkube|process)_[a-z0-9_]+", family.name)
         assert family.name.endswith("_total") is (family.kind == "counter"), family.name
         assert family.help.endswith("."), family.name
         assert bool(family.buckets) is (family.kind == "histogram")
