@@ -21,7 +21,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dataplane.balance.backend import Backend, Endpoint
+from dataplane.balance.locality import Localities
 from dataplane.balance.picker import Random
+from dataplane.balance.usable import ANYWHERE, Place
 from dataplane.routing import Match, Resolve, Routing
 from dataplane.snapshot import model
 from dataplane.snapshot.check import problem
@@ -33,15 +35,17 @@ class TableError(Exception):
     """An update that cannot be applied: names every resource that is wrong, and what is wrong with it."""
 
 
-ALWAYS_OPEN: tuple[model.ListenerMode, ...] = ("ingress", "dns")
+ALWAYS_OPEN: tuple[model.ListenerMode, ...] = ("ingress", "dns", "health")
+PROTOCOLS: dict[model.ListenerMode, tuple[str, ...]] = {"udp": ("UDP",), "dns": ("TCP", "UDP")}
+"""The sockets of a listener, where they are not one of TCP."""
 
 
 @dataclass(frozen=True, slots=True)
 class Changes:
     """What an update means to those who hold sockets and connections.
 
-    A listener that changed is in both `closed` (as it was) and `opened` (as it is). `changed` are endpoints whose
-    phase is another; `removed` ones will not come back, nor be picked, but may still be leased.
+    A listener that changed is in both `closed` (as it was) and `opened` (as it is). `changed` are endpoints that may be
+    used otherwise than before; `removed` ones will not come back, nor be picked, but may still be leased.
     """
 
     opened: tuple[model.Listener, ...] = ()
@@ -62,7 +66,8 @@ class Table:
         self.triggered_at = 0.0
         self._resources: dict[model.ResourceType, dict[str, model.Resource]] = {kind: {} for kind in model.TYPES}
         self._backends: dict[str, Backend] = {}
-        self._strict: dict[str, Backend] = {}  # the same ones for listeners that do not read terminating endpoints
+        self._views: dict[str, dict[tuple[bool, Place], Backend]] = {}  # the same ones as they look to some listeners
+        self._localities = Localities()
         self._routing = Routing(
             lambda name, reads_terminating: self._backend(name, reads_terminating=reads_terminating)
         )
@@ -118,8 +123,18 @@ class Table:
         return lambda host, path: match
 
     def backend_of(self, listener: model.Listener) -> Backend:
-        """The backend of a tcp or http listener as this listener may use it, known or not."""
-        return self._backend(listener.backend, listener.reads_terminating)
+        """The backend of a listener, known or not, as it looks from the listener's node, or from nowhere."""
+        place = self._localities.place(listener.node, local=True) if listener.local and listener.node else ANYWHERE
+        return self._backend(listener.backend, listener.reads_terminating, place)
+
+    def backend_for(self, listener: model.Listener, client: str) -> Backend:
+        """The listener's backend as this client may use it: from where the client is."""
+        backend = self.backend_of(listener)
+        if not listener.local and not backend.has_hints:
+            return backend
+        node = listener.node or self._localities.node_of(client)
+        place = self._localities.place(node, local=listener.local)
+        return self._backend(listener.backend, listener.reads_terminating, place)
 
     def apply(self, update: model.Update) -> Changes:
         """Bring the update into force, or raise TableError and change nothing."""
@@ -132,6 +147,10 @@ class Table:
         self.version = update.version
         self.triggered_at = update.triggered_at
         self._routing.compile()
+        if changes.nodes:
+            self._localities = Localities(
+                item for item in self._resources["node"].values() if isinstance(item, model.Node)
+            )
         opened, closed = self._reopen(changes)
         self._forget(changes.backends)
         names = tuple(changes.names_gone), tuple(changes.names_new)
@@ -177,11 +196,13 @@ class Table:
             if kind == "listener":
                 after.pop(name, None)
         after.update((listener.name, listener) for listener in changed)
-        taken: dict[tuple[str, int], str] = {}
+        taken: dict[tuple[str, int, str], str] = {}
         for listener in after.values():
-            # SO_REUSEPORT would let both open and hand each of them some of the connections
-            other = taken.setdefault((listener.address, listener.port), listener.name)
-            if other != listener.name:
+            for protocol in PROTOCOLS.get(listener.mode, ("TCP",)):
+                # SO_REUSEPORT would let both open and hand each of them some of the connections
+                other = taken.setdefault((listener.address, listener.port, protocol), listener.name)
+                if other == listener.name:
+                    continue
                 yield f"listener {listener.name}: {listener.address}:{listener.port} is also that of listener {other}"
 
     # what an update does; none of it can fail
@@ -205,6 +226,8 @@ class Table:
             changes.certificates = True
         elif isinstance(resource, model.Zone | model.Record):
             changes.names_gone.append(resource)
+        elif isinstance(resource, model.Node):
+            changes.nodes = True
 
     def _upsert(self, resource: model.Resource, changes: _Collector) -> None:
         kind, name = model.key_of(resource)
@@ -233,6 +256,8 @@ class Table:
             self._set_endpoint(resource, changes)
         elif isinstance(resource, model.Certificate):
             changes.certificates = True
+        elif isinstance(resource, model.Node):
+            changes.nodes = True
         else:
             if isinstance(before, model.Zone):
                 changes.names_gone.append(before)
@@ -240,8 +265,8 @@ class Table:
 
     def _set_backend(self, name: str, spec: model.Backend | None, changes: _Collector) -> None:
         self._backend(name).set_spec(spec)
-        if name in self._strict:
-            self._strict[name].set_spec(spec)
+        for view in self._views.get(name, {}).values():
+            view.set_spec(spec)
         changes.backends.add(name)
 
     def _set_endpoint(self, spec: model.Endpoint, changes: _Collector) -> None:
@@ -267,22 +292,25 @@ class Table:
 
     def _touch(self, name: str, changes: _Collector) -> None:
         self._backends[name].touch()
-        if name in self._strict:
-            self._strict[name].touch()
+        for view in self._views.get(name, {}).values():
+            view.touch()
         changes.backends.add(name)
 
-    def _backend(self, name: str, reads_terminating: bool = True) -> Backend:
+    def _backend(self, name: str, reads_terminating: bool = True, place: Place = ANYWHERE) -> Backend:
         backend = self._backends.get(name)
         if backend is None:
             backend = self._backends[name] = Backend(name, self._random)
-        if reads_terminating:
+        if reads_terminating and place is ANYWHERE:
             return backend
-        strict = self._strict.get(name)
-        if strict is None:
-            strict = Backend(name, self._random, endpoints=backend.endpoints, reads_terminating=False)
-            strict.set_spec(backend.spec if backend.known else None)
-            self._strict[name] = strict
-        return strict
+        views = self._views.setdefault(name, {})
+        view = views.get((reads_terminating, place))
+        if view is None:
+            view = Backend(
+                name, self._random, endpoints=backend.endpoints, reads_terminating=reads_terminating, place=place
+            )
+            view.set_spec(backend.spec if backend.known else None)
+            views[reads_terminating, place] = view
+        return view
 
     def _reopen(self, changes: _Collector) -> tuple[tuple[model.Listener, ...], tuple[model.Listener, ...]]:
         names = set(changes.listeners)
@@ -316,14 +344,15 @@ class Table:
         for name in gone:
             if name not in pointed_at:
                 del self._backends[name]
-                self._strict.pop(name, None)
+                self._views.pop(name, None)
                 self._fronts.pop(name, None)
 
 
 class _Collector:
     """What an update touched, while it is being applied."""
 
-    __slots__ = ("backends", "certificates", "changed", "listeners", "names_gone", "names_new", "removed")
+    __slots__ = ("backends", "certificates", "changed", "listeners", "names_gone", "names_new", "nodes",
+                 "removed")  # fmt: skip
 
     def __init__(self) -> None:
         self.listeners: set[str] = set()
@@ -331,5 +360,6 @@ class _Collector:
         self.removed: list[Endpoint] = []
         self.changed: list[Endpoint] = []
         self.certificates = False
+        self.nodes = False
         self.names_gone: list[model.Zone | model.Record] = []
         self.names_new: list[model.Zone | model.Record] = []

@@ -22,10 +22,12 @@ import os
 import random
 import resource
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import uvloop
@@ -34,11 +36,14 @@ from dataplane.admin import Admin, Sources
 from dataplane.balance.affinity import Affinity, StickyBackend
 from dataplane.dns.server import DnsServer
 from dataplane.feed import Applier, Feed, updates_in
-from dataplane.l4.relay import Relays, Route
+from dataplane.health import HealthCheck
+from dataplane.l4.datagrams import Datagrams
+from dataplane.l4.relay import Pick, Relays, Route
 from dataplane.l7.proxy import HttpProxy
 from dataplane.listen.accept import Gate, MakeProtocol, Service
 from dataplane.listen.tcp import Listeners
 from dataplane.listen.tls import Certificates
+from dataplane.listen.udp import Reader
 from dataplane.metrics import names
 from dataplane.metrics.flows import FlowRing
 from dataplane.metrics.process import ProcessMetrics
@@ -47,7 +52,7 @@ from dataplane.metrics.registry import Registry
 from dataplane.overview import Overview, overview
 from dataplane.snapshot.codec import ContractError
 from dataplane.snapshot.model import Listener, Update
-from dataplane.table import Changes, Match, Resolve, Table
+from dataplane.table import Changes, Match, Table
 
 log = logging.getLogger(__name__)
 
@@ -85,9 +90,10 @@ class Worker:
         self.certificates = Certificates()
         self.proxy = HttpProxy(self.recorder.record)
         self.relays = Relays(self.recorder.record, time.monotonic, time.time)
+        self.datagrams = Datagrams(self.recorder.record, time.monotonic, time.time)
         gate = Gate(self.registry, lambda: len(self.proxy.clients) + len(self.relays) < options.connections_max)
         self.dns = DnsServer(self.registry)
-        self.listeners = Listeners(self.serve, gate, options.inherited, options.workers, self.dns.receive)
+        self.listeners = Listeners(self.serve, gate, options.inherited, options.workers, self.receive)
         self.applier = Applier(self.apply, self.registry, time.time)
         self.feed = Feed(options.feed, self.applier, self.registry) if options.feed is not None else None
         self.admin = Admin(
@@ -120,6 +126,7 @@ class Worker:
             await asyncio.gather(self.proxy.drained(timeout), self.relays.drained(timeout))
         self.proxy.stop()
         self.relays.abort()
+        self.datagrams.close()
         self.dns.close()
         if self.feed is not None:
             await self.feed.stop()
@@ -141,7 +148,9 @@ class Worker:
         if changes.certificates or first:
             self.certificates.update(self.table.certificates)
         self.dns.update(changes.names_gone, changes.names_new)
-        self.proxy.endpoints_changed((*changes.removed, *changes.changed))
+        touched = (*changes.removed, *changes.changed)
+        self.proxy.endpoints_changed(touched)
+        self.datagrams.endpoints_changed(touched)
         self.listeners.reconcile(changes.opened, changes.closed)
         if changes.closed:
             wanted = {_affinity_key(listener) for listener in self.table.listeners}
@@ -154,44 +163,72 @@ class Worker:
 
     def serve(self, listener: Listener) -> Service:
         """What happens to the connections of a listener."""
+        match listener.mode:
+            case "dns":
+                return Service(lambda client: self.dns.stream())
+            case "tcp":
+                return Service(self._tcp(listener))
+            case "health":
+                return Service(self._health(listener))
+        return Service(self._http(listener), self.certificates.context if listener.tls else None)
+
+    def receive(self, listener: Listener, sock: socket.socket) -> Reader:
+        """What happens to the datagrams of a listener."""
         if listener.mode == "dns":
-            return Service(lambda client: self.dns.stream())
-        context = self.certificates.context if listener.tls else None
-        return Service(self._tcp(listener) if listener.mode == "tcp" else self._http(listener), context)
+            return Reader(self.dns.receive(sock))
+        route_for = self._routes(listener)
+        return Reader(self.datagrams.receive(route_for, sock), partial(self.datagrams.closed, sock))
 
     def _tcp(self, listener: Listener) -> MakeProtocol:
-        backend = self.table.backend_of(listener)
-        relays, route, affinity = self.relays, Route(listener.name, backend), self._affinity(listener)
-        if affinity is None:
-            return lambda client: relays.protocol(route, backend.pick)
-        return lambda client: relays.protocol(
-            route, lambda tried: affinity.pick(client, backend, time.monotonic(), tried)
-        )
+        relays, route_for = self.relays, self._routes(listener)
+        return lambda client: relays.protocol(*route_for(client))
+
+    def _routes(self, listener: Listener) -> Callable[[str], tuple[Route, Pick]]:
+        """A client's address -> the backend as it is from there, and how the client's endpoint is chosen."""
+        table, name, affinity = self.table, listener.name, self._affinity(listener)
+
+        def route_for(client: str) -> tuple[Route, Pick]:
+            backend = table.backend_for(listener, client)
+            if affinity is None:
+                return Route(name, backend), backend.pick
+            return Route(name, backend), lambda tried: affinity.pick(client, backend, time.monotonic(), tried)
+
+        return route_for
 
     def _http(self, listener: Listener) -> MakeProtocol:
         scheme = b"https" if listener.tls else b"http"
-        affinity = self._affinity(listener)
-        prior = self._prior(listener)
-        if affinity is None:
-            factory = self.proxy.protocol_factory(
-                self.table.resolver(listener), scheme=scheme, listener=listener.name, prior=prior
-            )
+        if listener.mode == "ingress":
+            factory = self.proxy.protocol_factory(self.table.resolver(listener), scheme=scheme, listener=listener.name)
             return lambda client: factory()
-        backend = self.table.backend_of(listener)
+        table, affinity, plain = self.table, self._affinity(listener), self.table.backend_of(listener)
+
+        def prior() -> bool:
+            """Whether a client may begin with HTTP/2 in the clear: where the endpoints speak it."""
+            return plain.spec.protocol == "h2c"
 
         def make(client: str) -> asyncio.Protocol:
-            sticky = StickyBackend(backend, affinity, client, time.monotonic)
-            resolve: Resolve = lambda host, path: Match(sticky.follow(), "")  # noqa: E731
+            sticky: StickyBackend | None = None
+
+            def resolve(host: bytes, path: bytes) -> Match:
+                nonlocal sticky
+                backend = table.backend_for(listener, client)
+                if affinity is None:
+                    return Match(backend, "")
+                if sticky is None or sticky.of is not backend:
+                    sticky = StickyBackend(backend, affinity, client, time.monotonic)
+                return Match(sticky.follow(), "")
+
             return self.proxy.protocol_factory(resolve, scheme=scheme, listener=listener.name, prior=prior)()
 
         return make
 
-    def _prior(self, listener: Listener) -> Callable[[], bool] | None:
-        """Whether a client may begin with HTTP/2 in the clear: at a Service port whose endpoints speak it."""
-        if listener.mode != "http":
-            return None
-        backend = self.table.backend_of(listener)
-        return lambda: backend.spec.protocol == "h2c"
+    def _health(self, listener: Listener) -> MakeProtocol:
+        def count() -> int:
+            endpoints = self.table.backend_of(listener).endpoints.values()
+            return sum(endpoint.phase == "ready" and endpoint.spec.node == listener.node for endpoint in endpoints)
+
+        service = listener.backend.partition(":")[0]
+        return lambda client: HealthCheck(service, count)
 
     def _affinity(self, listener: Listener) -> Affinity | None:
         """The memory of a Service port, which all its listeners (cluster IP, node ports) share."""
@@ -203,13 +240,23 @@ class Worker:
         """What the admin page shows."""
         errors = {state.listener.name: state.error for state in self.listeners.states}
         numbers = {**self.proxy.statistics(), "relays": len(self.relays), "flows": self.recorder.ring.total}
-        faces: list[object] = [self.table, self.proxy, self.relays, self.dns, self.listeners, self.certificates]
+        faces: list[object] = [
+            self.table,
+            self.proxy,
+            self.relays,
+            self.datagrams,
+            self.dns,
+            self.listeners,
+            self.certificates,
+        ]
         if self.feed is not None:
             faces.append(self.feed)
         return overview(self.options.name, self.table, errors, numbers, faces)
 
     def _measure(self) -> None:
         self.registry.value(names.ACTIVE, "tcp").value = len(self.relays)
+        self.registry.value(names.ACTIVE, "udp").value = len(self.datagrams)
+        self.registry.value(names.UDP_DROPPED).value = self.datagrams.dropped
         self.registry.value(names.ACTIVE, "http").value = len(self.proxy.clients)
         for fault, count in self.proxy.counts.items():
             self.registry.value(names.HTTP2_FAULTS, fault).value = count

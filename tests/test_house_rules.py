@@ -55,6 +55,7 @@ SHELLS = (
     "dataplane/worker.py",
     "dataplane/feed.py",
     "dataplane/admin.py",
+    "dataplane/health.py",
     "dataplane/listen/*",
     "dataplane/metrics/process.py",
     "dataplane/l4/*",

@@ -70,11 +70,13 @@ class StickyBackend(Backend):
     spec may have changed since the last one.
     """
 
-    __slots__ = ("_affinity", "_client", "_clock", "_of")
+    __slots__ = ("_affinity", "_client", "_clock", "of")
 
     def __init__(self, of: Backend, affinity: Affinity, client: str, clock: Callable[[], float]) -> None:
-        super().__init__(of.name, of.random, endpoints=of.endpoints, reads_terminating=of.reads_terminating)
-        self._of = of
+        super().__init__(
+            of.name, of.random, endpoints=of.endpoints, reads_terminating=of.reads_terminating, place=of.place
+        )
+        self.of = of
         self._affinity = affinity
         self._client = client
         self._clock = clock
@@ -82,16 +84,16 @@ class StickyBackend(Backend):
 
     def follow(self) -> StickyBackend:
         """Be what the backend is now."""
-        self.spec = self._of.spec
-        self.known = self._of.known
+        self.spec = self.of.spec
+        self.known = self.of.known
         return self
 
     @property
     def usable(self) -> tuple[Endpoint, ...]:
-        return self._of.usable
+        return self.of.usable
 
     def pick(self, tried: Collection[str] = ()) -> Endpoint | None:
-        return self._affinity.pick(self._client, self._of, self._clock(), tried)
+        return self._affinity.pick(self._client, self.of, self._clock(), tried)
 
     def take(self, id: str) -> Endpoint | None:
-        return self._of.take(id)
+        return self.of.take(id)

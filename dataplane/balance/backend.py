@@ -20,7 +20,7 @@ from typing import Any
 
 from dataplane.balance.picker import Picker, Random
 from dataplane.balance.policy import picker
-from dataplane.balance.usable import Phase, phase_of, usable
+from dataplane.balance.usable import ANYWHERE, Phase, Place, has_hints, phase_of, usable
 from dataplane.snapshot import model
 
 
@@ -50,10 +50,11 @@ class Endpoint:
         return self.phase == "removed"
 
     def update(self, spec: model.Endpoint) -> bool:
-        """Take the new spec of the same address; says whether the phase changed."""
+        """Take the new spec of the same address; says whether it may now be used otherwise than before."""
+        before = self.phase, self.spec.node, self.spec.hint_nodes, self.spec.hint_zones
         self.spec = spec
-        before, self.phase = self.phase, phase_of(ready=spec.ready, serving=spec.serving, terminating=spec.terminating)
-        return self.phase != before
+        self.phase = phase_of(ready=spec.ready, serving=spec.serving, terminating=spec.terminating)
+        return before != (self.phase, spec.node, spec.hint_nodes, spec.hint_zones)
 
     def forget_pool(self) -> None:
         """Its connections are of no use any more: they end with what is under way on them."""
@@ -68,11 +69,12 @@ class Endpoint:
 class Backend:
     """A named set of endpoints and the policy that chooses among them.
 
-    `reads_terminating` is KEP-1669's fallback, which a listener may switch off: a table keeps one Backend for each of
-    the two answers that is asked for, and both share `endpoints`.
+    Which of its endpoints are usable depends on who asks: `reads_terminating` is KEP-1669's fallback, which a listener
+    may switch off, and `place` is where the traffic comes from. A table keeps one Backend for each such view that is
+    asked for, and all share `endpoints`.
     """
 
-    __slots__ = ("_dirty", "_picker", "_usable", "_usable_phase", "endpoints", "known", "name",
+    __slots__ = ("_dirty", "_has_hints", "_ids", "_picker", "_usable", "endpoints", "known", "name", "place",
                  "random", "reads_terminating", "spec")  # fmt: skip
 
     def __init__(
@@ -82,16 +84,19 @@ class Backend:
         *,
         endpoints: dict[str, Endpoint] | None = None,
         reads_terminating: bool = True,
+        place: Place = ANYWHERE,
     ) -> None:
         self.name = name
         self.spec = model.Backend(name)
         self.known = False  # a route may name a backend that is not there (yet)
         self.endpoints: dict[str, Endpoint] = {} if endpoints is None else endpoints
         self.reads_terminating = reads_terminating
+        self.place = place
         self.random = random
         self._picker: Picker = picker(self.spec.policy, random)
         self._usable: tuple[Endpoint, ...] = ()
-        self._usable_phase: Phase = "ready"
+        self._ids: frozenset[str] | None = None  # of the usable ones, once somebody asks
+        self._has_hints = False
         self._dirty = True
 
     def __repr__(self) -> str:
@@ -120,10 +125,16 @@ class Backend:
         """The endpoints that may be picked now."""
         if self._dirty:
             endpoints = self.endpoints.values() if self.known else ()
-            self._usable = usable(endpoints, reads_terminating=self.reads_terminating)
-            self._usable_phase = self._usable[0].phase if self._usable else "ready"
+            self._usable = usable(endpoints, reads_terminating=self.reads_terminating, place=self.place)
+            self._ids = None
+            self._has_hints = has_hints(endpoints)
             self._dirty = False
         return self._usable
+
+    @property
+    def has_hints(self) -> bool:
+        """Whether traffic from different places may find different endpoints usable."""
+        return self._has_hints if not self._dirty else bool(self.usable) and self._has_hints
 
     @property
     def has_usable(self) -> bool:
@@ -144,9 +155,11 @@ class Backend:
     def take(self, id: str) -> Endpoint | None:
         """Lease the endpoint of this id if it is usable now, however many there are."""
         choice = self.usable
-        endpoint = self.endpoints.get(id)
-        if not choice or endpoint is None or endpoint.phase != self._usable_phase:
+        if self._ids is None:
+            self._ids = frozenset(endpoint.id for endpoint in choice)
+        if id not in self._ids:
             return None
+        endpoint = self.endpoints[id]
         endpoint.active += 1
         endpoint.picked += 1
         return endpoint

@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 from dataplane.listen.accept import Acceptor, Gate, Service
 from dataplane.listen.sockets import ListenError, adopt, open_datagram_socket, open_socket, steer_by_client
-from dataplane.listen.udp import Receive, Receiver
+from dataplane.listen.udp import Reader, Receive, Receiver
 from dataplane.metrics import names
 from dataplane.snapshot.model import Listener
 
@@ -38,9 +38,13 @@ class ListenerState:
     is_inherited: bool
 
 
+def _nobody(listener: Listener, sock: socket.socket) -> Reader:
+    return Reader(lambda: None)
+
+
 class Listeners:
     """All listeners of one worker. `serve` says what happens to a listener's connections, `receive` to the datagrams of
-    a dns listener, `workers` how many open the same ones."""
+    udp and dns listeners, `workers` how many open the same ones."""
 
     def __init__(
         self,
@@ -48,7 +52,7 @@ class Listeners:
         gate: Gate,
         inherited: Mapping[str, int] | None = None,
         workers: int = 1,
-        receive: Receive | None = None,
+        receive: Receive = _nobody,
     ) -> None:
         self._serve = serve
         self._receive = receive
@@ -108,30 +112,39 @@ class Listeners:
     def _open(self, listener: Listener) -> None:
         name = listener.name
         try:
-            if name in self._inherited:
-                sock = adopt(self._inherited[name])
-                self._compare(listener, sock.getsockname())
-            else:
-                sock = open_socket(listener.address, listener.port)
-                self._steer(listener, sock)
-                if listener.mode == "dns" and self._receive is not None:
-                    self._receivers[name] = Receiver(name, self._datagrams_beside(sock, listener), self._receive)
+            self._open_sockets(listener)
         except ListenError as error:
             if self._errors.get(name) != str(error):
                 log.warning("listener %s: %s", name, error)
             self._errors[name] = str(error)
             self._gate.registry.value(names.LISTEN_FAILURES, name, error.reason).value += 1
-            return
-        self._errors.pop(name, None)
-        self._acceptors[name] = Acceptor(name, sock, self._serve(listener), self._gate)
+        else:
+            self._errors.pop(name, None)
 
-    def _datagrams_beside(self, sock: socket.socket, listener: Listener) -> socket.socket:
-        """A UDP socket at the same address and port as a TCP one, or neither."""
-        try:
-            return open_datagram_socket(listener.address, sock.getsockname()[1])
-        except ListenError:
-            sock.close()
-            raise
+    def _open_sockets(self, listener: Listener) -> None:
+        """What the listener needs, or ListenError and nothing."""
+        name, port = listener.name, listener.port
+        stream = None if listener.mode == "udp" else self._stream_socket(listener)
+        if listener.mode in ("udp", "dns"):
+            try:
+                datagrams = open_datagram_socket(listener.address, stream.getsockname()[1] if stream else port)
+            except ListenError:
+                if stream is not None:
+                    stream.close()
+                raise
+            self._steer(listener, datagrams)
+            self._receivers[name] = Receiver(listener, datagrams, self._receive)
+        if stream is not None:
+            self._acceptors[name] = Acceptor(name, stream, self._serve(listener), self._gate)
+
+    def _stream_socket(self, listener: Listener) -> socket.socket:
+        if listener.name in self._inherited:
+            sock = adopt(self._inherited[listener.name])
+            self._compare(listener, sock.getsockname())
+            return sock
+        sock = open_socket(listener.address, listener.port)
+        self._steer(listener, sock)
+        return sock
 
     def _compare(self, listener: Listener, actual: tuple[object, ...]) -> None:
         if actual[:2] != (listener.address, listener.port):

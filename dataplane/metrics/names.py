@@ -71,7 +71,13 @@ LISTENERS = Family(
     ("state",),
 )
 ACTIVE = Family(
-    "loopkube_active_connections", "gauge", "Client connections open now, by protocol (tcp, http).", ("protocol",)
+    "loopkube_active_connections",
+    "gauge",
+    "Client connections and flows open now, by protocol (tcp, udp, http).",
+    ("protocol",),
+)
+UDP_DROPPED = Family(
+    "loopkube_udp_dropped_total", "counter", "Datagrams without an endpoint, or that no socket had room for."
 )
 
 ENDPOINTS = Family("loopkube_endpoints", "gauge", "Endpoints by backend and phase of life.", ("backend", "phase"))

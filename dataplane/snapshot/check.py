@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from ipaddress import IPv4Address, IPv6Address
+from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any
 
 from dataplane.snapshot import policy_check
@@ -17,6 +17,7 @@ from dataplane.snapshot.model import (
     Certificate,
     Endpoint,
     Listener,
+    Node,
     Record,
     Resource,
     ResourceType,
@@ -50,17 +51,27 @@ def _listener(item: Listener) -> str:
         return f"port: {item.port} is no port"
     if item.mode == "ingress" and not item.table:
         return "table: an ingress listener needs one"
-    if item.mode in ("tcp", "http") and not item.backend:
+    if item.mode in ("tcp", "udp", "http", "health") and not item.backend:
         return f"backend: a {item.mode} listener needs one"
     if item.affinity_timeout_s < 0:
         return "affinity_timeout_s: below zero"
-    if item.affinity_timeout_s and item.mode not in ("tcp", "http"):
+    if item.affinity_timeout_s and item.mode not in ("tcp", "udp", "http"):
         return f"affinity_timeout_s: a{'n' * (item.mode == 'ingress')} {item.mode} listener has none"
-    if item.tls and item.mode == "tcp":
-        return "tls: a tcp listener passes bytes through as they are"
-    if item.tls and item.mode == "dns":
-        return "tls: a dns listener speaks plain UDP and TCP"
+    if item.local and item.mode not in ("tcp", "udp", "http"):
+        return f"local: a{'n' * (item.mode == 'ingress')} {item.mode} listener has no traffic policy"
+    if item.mode == "health" and not item.node:
+        return "node: a health listener speaks for one"
+    if item.tls and item.mode in _PLAIN:
+        return f"tls: {_PLAIN[item.mode]}"
     return ""
+
+
+_PLAIN = {
+    "tcp": "a tcp listener passes bytes through as they are",
+    "udp": "a udp listener passes datagrams through as they are",
+    "dns": "a dns listener speaks plain UDP and TCP",
+    "health": "a health listener speaks plain HTTP",
+}
 
 
 def _route(item: Route) -> str:
@@ -136,6 +147,15 @@ def _record(item: Record) -> str:
     return ""
 
 
+def _node(item: Node) -> str:
+    for text in item.ranges:
+        try:
+            ip_network(text)
+        except ValueError:
+            return f"ranges: {text!r} is no CIDR"
+    return ""
+
+
 def _is_domain(text: str) -> bool:
     return text == "." or (
         text.endswith(".") and len(text) <= NAME_MAX and all(map(LABEL.fullmatch, text[:-1].split(".")))
@@ -163,4 +183,5 @@ _CHECKS: dict[ResourceType, Callable[[Any], str]] = {
     "certificate": _certificate,
     "zone": _zone,
     "record": _record,
+    "node": _node,
 }

@@ -1,7 +1,7 @@
 """The contract: everything that the data plane can be told, as frozen values.
 
 The data plane owns this format, as Envoy owns xDS, and knows nothing of Kubernetes beyond it; `control.publish`
-builds to it. State is a set of named resources of eight types. A listener accepts connections; an ingress listener
+builds to it. State is a set of named resources of nine types. A listener accepts connections; an ingress listener
 looks a request up among the routes of its `table`; a route or a listener names a backend, and a route perhaps a policy
 (`policy.py`); a backend's endpoints are resources of their own, so that one pod's flip costs one endpoint's bytes
 however many there are. For the same reason each DNS record is a resource; zones say which part of the name space the
@@ -21,7 +21,7 @@ from typing import Literal
 
 from dataplane.snapshot.policy import RoutePolicy as RoutePolicy
 
-ListenerMode = Literal["tcp", "http", "ingress", "dns"]
+ListenerMode = Literal["tcp", "udp", "http", "ingress", "dns", "health"]
 PathType = Literal["Exact", "Prefix", "ImplementationSpecific", "Regex"]
 Policy = Literal["random", "round-robin", "least-request"]
 Protocol = Literal["http1", "h2c"]
@@ -39,18 +39,21 @@ RetryCause = Literal[
     "http_504",
 ]  # nginx's proxy_next_upstream
 RecordType = Literal["A", "AAAA", "CNAME", "PTR", "SRV", "TXT", "EMPTY", "DASHED"]
-ResourceType = Literal["listener", "route", "routepolicy", "backend", "endpoint", "certificate", "zone", "record"]
+ResourceType = Literal[
+    "listener", "route", "routepolicy", "backend", "endpoint", "certificate", "zone", "record", "node"
+]
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
     """A socket and what happens on it.
 
-    `tcp`: each connection goes to one endpoint of `backend` (kube-proxy). `http`: each request does (appProtocol http,
-    or kubernetes.io/h2c, where clients may begin with HTTP/2). `ingress`: each request is routed by the routes whose
-    `table` is this listener's. `dns`: questions are answered from zones and records, on UDP and TCP. A tcp or http
-    listener whose backend has no usable endpoint is closed, so that clients see the connection refused, as under kube-
-    proxy.
+    `tcp`: each connection goes to one endpoint of `backend` (kube-proxy), `udp`: each flow of datagrams does, `http`:
+    each request does (appProtocol http, or kubernetes.io/h2c, where clients may begin with HTTP/2). `ingress`: each
+    request is routed by the routes whose `table` is this listener's. `dns`: questions are answered from zones and
+    records, on UDP and TCP. `health`: HTTP, says whether `node` has endpoints of `backend` (healthCheckNodePort). A
+    tcp, udp or http listener whose backend has no usable endpoint is closed, so that clients see the connection
+    refused, as under kube-proxy.
     """
 
     name: str
@@ -62,6 +65,8 @@ class Listener:
     tls: bool = False  # certificates are chosen by SNI among all Certificate resources
     affinity_timeout_s: float = 0.0  # sessionAffinity ClientIP, sliding; 0 = none
     reads_terminating: bool = True  # KEP-1669: fall back on serving terminating endpoints when none is ready
+    node: str = ""  # whose socket this is; "": the client's node counts (see Node)
+    local: bool = False  # traffic policy Local: that node's endpoints only
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +126,8 @@ class Endpoint:
     terminating: bool
     node: str = ""
     zone: str = ""
+    hint_nodes: tuple[str, ...] = ()  # of EndpointSlice's hints (KEP-2433, KEP-3015): for whose clients it is
+    hint_zones: tuple[str, ...] = ()
     target: str = ""  # namespace/pod, for people
     triggered_at: float = 0.0  # Unix time, seconds
     by_name: bool = False  # `address` is a DNS name, to be looked up when a connection is made (ExternalName)
@@ -176,7 +183,16 @@ class Record:
         return f"{self.owner} {self.type} {self.data} {self.port}"
 
 
-Resource = Listener | Route | RoutePolicy | Backend | Endpoint | Certificate | Zone | Record
+@dataclass(frozen=True, slots=True)
+class Node:
+    """A place from which clients come: those with an address in `ranges` (CIDR; the longest prefix counts)."""
+
+    name: str
+    ranges: tuple[str, ...]
+    zone: str = ""
+
+
+Resource = Listener | Route | RoutePolicy | Backend | Endpoint | Certificate | Zone | Record | Node
 
 TYPES: dict[ResourceType, type[Resource]] = {
     "listener": Listener,
@@ -187,6 +203,7 @@ TYPES: dict[ResourceType, type[Resource]] = {
     "certificate": Certificate,
     "zone": Zone,
     "record": Record,
+    "node": Node,
 }
 
 ResourceKey = tuple[ResourceType, str]

@@ -15,6 +15,7 @@ from dataplane.snapshot.model import (
     Listener,
     Message,
     Nack,
+    Node,
     Record,
     Resource,
     ResourceKey,
@@ -57,7 +58,7 @@ listeners = st.builds(
     name=NAMES,
     address=TEXTS,
     port=st.integers(-(2**63), 2**63 - 1),  # any that the wire can say
-    mode=st.sampled_from(["tcp", "http", "ingress", "dns"]),
+    mode=st.sampled_from(["tcp", "udp", "http", "ingress", "dns", "health"]),
     backend=TEXTS,
     tls=st.booleans(),
     affinity_timeout_s=SECONDS,
@@ -103,6 +104,9 @@ endpoints = st.builds(
     serving=st.booleans(),
     terminating=st.booleans(),
     triggered_at=SECONDS,
+    node=TEXTS,
+    hint_nodes=st.lists(TEXTS, max_size=2).map(tuple),
+    hint_zones=st.lists(TEXTS, max_size=2).map(tuple),
 )
 certificates = st.builds(
     Certificate, name=NAMES, hosts=st.lists(TEXTS, max_size=3).map(tuple), chain_pem=TEXTS, key_pem=TEXTS
@@ -114,11 +118,15 @@ records = st.builds(
     Record, NAMES, st.sampled_from(["A", "AAAA", "CNAME", "PTR", "SRV", "TXT", "EMPTY", "DASHED"]), TEXTS,
     st.integers(-9, 99999),
 )  # fmt: skip
+nodes = st.builds(Node, NAMES, st.lists(TEXTS, max_size=2).map(tuple), TEXTS)
 resources: st.SearchStrategy[Resource] = st.one_of(
-    listeners, routes, policies, backends, endpoints, certificates, zones, records
+    listeners, routes, policies, backends, endpoints, certificates, zones, records, nodes
 )
 keys: st.SearchStrategy[ResourceKey] = st.tuples(
-    st.sampled_from(["listener", "route", "routepolicy", "backend", "endpoint", "certificate", "zone", "record"]), NAMES
+    st.sampled_from(
+        ["listener", "route", "routepolicy", "backend", "endpoint", "certificate", "zone", "record", "node"]
+    ),
+    NAMES,
 )
 updates = st.builds(
     Update,

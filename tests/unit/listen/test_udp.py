@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
-from collections.abc import Callable
 
 import pytest
 
 from dataplane.listen.accept import Gate, Service
 from dataplane.listen.sockets import ListenError, open_datagram_socket, open_socket
 from dataplane.listen.tcp import Listeners
-from dataplane.listen.udp import Receiver
+from dataplane.listen.udp import Reader, Receiver
 from dataplane.metrics import names
 from dataplane.metrics.registry import Registry
 from dataplane.snapshot.model import Listener
@@ -23,9 +22,10 @@ class Heard:
 
     def __init__(self) -> None:
         self.datagrams: list[bytes] = []
+        self.closed: list[str] = []
 
-    def receive(self, sock: socket.socket) -> Callable[[], None]:
-        return lambda: self.datagrams.append(sock.recv(100))
+    def receive(self, listener: Listener, sock: socket.socket) -> Reader:
+        return Reader(lambda: self.datagrams.append(sock.recv(100)), lambda: self.closed.append(listener.name))
 
 
 def send(port: int, data: bytes) -> None:
@@ -34,14 +34,15 @@ def send(port: int, data: bytes) -> None:
 
 
 async def test_workers_share_an_address_and_one_that_closes_leaves_it_to_the_others() -> None:
-    heard = Heard()
-    one = Receiver("dns", open_datagram_socket("127.0.0.1", 0), heard.receive)
+    heard, dns = Heard(), Listener("dns", "127.0.0.1", 53, "dns")
+    one = Receiver(dns, open_datagram_socket("127.0.0.1", 0), heard.receive)
     port = one.sock.getsockname()[1]
-    other = Receiver("dns", open_datagram_socket("127.0.0.1", port), heard.receive)
+    other = Receiver(dns, open_datagram_socket("127.0.0.1", port), heard.receive)
     assert not other.sock.get_inheritable()
     one.close()
     one.close()
     assert repr(one) == "Receiver(dns: closed)"
+    assert heard.closed == ["dns"]
     send(port, b"a")
     await until(lambda: heard.datagrams == [b"a"])
     other.close()
@@ -85,3 +86,14 @@ async def test_one_without_the_other_is_none_and_tried_again() -> None:
     made._on_retry()
     assert made.states[0].error == ""
     made.close()
+
+
+async def test_a_udp_listener_has_no_tcp_port_and_none_is_given() -> None:
+    heard, registry, udp = Heard(), Registry(), Listener("u", "127.0.0.1", unused_port(), "udp", "app")
+    made = listeners(heard, registry)
+    made.reconcile([udp], [])
+    send(udp.port, b"d")
+    await until(lambda: heard.datagrams == [b"d"])
+    assert await is_refused(udp.port)
+    made.reconcile([], [udp])
+    assert heard.closed == ["u"]

@@ -231,7 +231,7 @@ def test_what_nothing_describes_fills_or_points_at_is_forgotten() -> None:
 def test_a_table_introduces_itself() -> None:
     assert repr(table(APP, endpoint("a"))) == (
         "Table(version 1: 0 listeners, 0 routes, 0 policies, 1 backends, 1 endpoints, 0 certificates, 0 zones, "
-        "0 records)"
+        "0 records, 0 nodes)"
     )
 
 

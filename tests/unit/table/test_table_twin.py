@@ -9,19 +9,27 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dataplane.snapshot.diff import patched
-from dataplane.snapshot.model import Backend, Listener, Resource, ResourceKey, Route, Update, key_of
+from dataplane.snapshot.model import Backend, Listener, Node, Resource, ResourceKey, Route, Update, key_of
 from dataplane.table import Table
 from tests.fakes.contract import endpoint, rule
 
 BACKENDS = ("app", "other")
 LISTENERS = st.builds(
-    lambda number, backend, mode, reads: Listener(
-        f"l{number}", "127.0.0.1", 8000 + number, mode, backend, "web", reads_terminating=reads
+    lambda number, backend, mode, reads, local, node: Listener(
+        f"l{number}", "127.0.0.1", 8000 + number, mode, backend, "web", reads_terminating=reads,
+        local=local and mode != "ingress", node=node,
     ),
     st.integers(0, 2),
     st.sampled_from(BACKENDS),
-    st.sampled_from(["tcp", "http", "ingress"]),
+    st.sampled_from(["tcp", "udp", "http", "ingress"]),
     st.booleans(),
+    st.booleans(),
+    st.sampled_from(["", "n0", "n1"]),
+)  # fmt: skip
+NODES = st.builds(
+    lambda number, zone: Node(f"n{number}", (f"127.244.{number}.0/24",), zone),
+    st.integers(0, 1),
+    st.sampled_from(["z0", "z1"]),
 )
 ROUTES = st.builds(
     lambda number, host, path, backend: rule(f"r{number}", host, path, backend),
@@ -31,8 +39,8 @@ ROUTES = st.builds(
     st.sampled_from(BACKENDS),
 )
 ENDPOINTS = st.builds(
-    lambda id, backend, port, ready, serving, terminating: endpoint(
-        id, backend, port=port, ready=ready, serving=serving, terminating=terminating
+    lambda id, backend, port, ready, serving, terminating, node, zones: endpoint(
+        id, backend, port=port, ready=ready, serving=serving, terminating=terminating, node=node, hint_zones=zones
     ),
     st.sampled_from("abc"),
     st.sampled_from(BACKENDS),
@@ -40,8 +48,10 @@ ENDPOINTS = st.builds(
     st.booleans(),
     st.booleans(),
     st.booleans(),
+    st.sampled_from(["n0", "n1"]),
+    st.sampled_from([(), ("z0",), ("z1",)]),
 )
-RESOURCES = st.one_of(LISTENERS, ROUTES, ENDPOINTS, st.builds(Backend, st.sampled_from(BACKENDS)))
+RESOURCES = st.one_of(LISTENERS, ROUTES, ENDPOINTS, NODES, st.builds(Backend, st.sampled_from(BACKENDS)))
 STEPS = st.lists(
     st.tuples(
         st.booleans(), st.lists(RESOURCES, max_size=5, unique_by=key_of), st.lists(RESOURCES.map(key_of), max_size=3)
@@ -49,6 +59,7 @@ STEPS = st.lists(
     min_size=1,
     max_size=5,
 )
+CLIENTS = ("127.244.0.1", "127.244.1.1", "127.0.0.1")
 ASKED = [(host, path) for host in (b"", b"a.com", b"b.com", b"x.y.com") for path in (b"/", b"/a", b"/a/b", b"/ab")]
 
 
@@ -61,6 +72,11 @@ def face(table: Table) -> object:
         {item.name: item for item in table.open_listeners},
         {item.name: item for item in table.listeners},
         {item.name: (item.spec, sorted(one.id for one in item.usable)) for item in table.backends},
+        {
+            (item.name, client): sorted(one.id for one in table.backend_for(item, client).usable)
+            for item in table.listeners
+            for client in CLIENTS
+        },
         [
             match and (match.route, match.backend.name, sorted(one.id for one in match.backend.usable))
             for match in found
