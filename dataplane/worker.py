@@ -22,37 +22,33 @@ import os
 import random
 import resource
 import signal
-import socket
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import partial
 from pathlib import Path
 
 import uvloop
 
 from dataplane.admin import Admin, Sources
-from dataplane.balance.affinity import Affinity, StickyBackend
 from dataplane.dns.server import DnsServer
 from dataplane.feed import Applier, Feed, updates_in
-from dataplane.health import HealthCheck
 from dataplane.l4.datagrams import Datagrams
-from dataplane.l4.relay import Pick, Relays, Route
+from dataplane.l4.relay import Relays
 from dataplane.l7.proxy import HttpProxy
-from dataplane.listen.accept import Gate, MakeProtocol, Service
+from dataplane.listen.accept import Gate
 from dataplane.listen.tcp import Listeners
 from dataplane.listen.tls import Certificates
-from dataplane.listen.udp import Reader
 from dataplane.metrics import names
 from dataplane.metrics.flows import FlowRing
 from dataplane.metrics.process import ProcessMetrics
 from dataplane.metrics.recorder import Recorder
 from dataplane.metrics.registry import Registry
 from dataplane.overview import Overview, overview
+from dataplane.serving import Serving
 from dataplane.snapshot.codec import ContractError
-from dataplane.snapshot.model import Listener, Update
-from dataplane.table import Changes, Match, Table
+from dataplane.snapshot.model import Update
+from dataplane.table import Changes, Table
 
 log = logging.getLogger(__name__)
 
@@ -93,13 +89,16 @@ class Worker:
         self.datagrams = Datagrams(self.recorder.record, time.monotonic, time.time)
         gate = Gate(self.registry, lambda: len(self.proxy.clients) + len(self.relays) < options.connections_max)
         self.dns = DnsServer(self.registry)
-        self.listeners = Listeners(self.serve, gate, options.inherited, options.workers, self.receive)
+        self.serving = Serving(
+            self.table, self.proxy, self.relays, self.datagrams, self.dns, self.certificates, time.monotonic
+        )
+        serve, receive = self.serving.serve, self.serving.receive
+        self.listeners = Listeners(serve, gate, options.inherited, options.workers, receive)
         self.applier = Applier(self.apply, self.registry, time.time)
         self.feed = Feed(options.feed, self.applier, self.registry) if options.feed is not None else None
         self.admin = Admin(
             Sources(self.registry, self.recorder.ring, self.applier.log, lambda: self.table.is_ready, self.view)
         )
-        self._affinities: dict[tuple[str, float], Affinity] = {}
         self.registry.value(names.INFO, options.name).value = 1
         self.registry.at_scrape(self._measure)
         self.registry.at_scrape(ProcessMetrics(self.registry).measure)
@@ -153,88 +152,12 @@ class Worker:
         self.datagrams.endpoints_changed(touched)
         self.listeners.reconcile(changes.opened, changes.closed)
         if changes.closed:
-            wanted = {_affinity_key(listener) for listener in self.table.listeners}
-            self._affinities = {key: item for key, item in self._affinities.items() if key in wanted}
+            self.serving.forget()
         if first:
             log.info("first state is in force: %r", self.table)
             if self.options.ready_fd is not None:
                 with contextlib.suppress(OSError):  # whoever listened may be gone
                     os.write(self.options.ready_fd, b"routes\n")
-
-    def serve(self, listener: Listener) -> Service:
-        """What happens to the connections of a listener."""
-        match listener.mode:
-            case "dns":
-                return Service(lambda client: self.dns.stream())
-            case "tcp":
-                return Service(self._tcp(listener))
-            case "health":
-                return Service(self._health(listener))
-        return Service(self._http(listener), self.certificates.context if listener.tls else None)
-
-    def receive(self, listener: Listener, sock: socket.socket) -> Reader:
-        """What happens to the datagrams of a listener."""
-        if listener.mode == "dns":
-            return Reader(self.dns.receive(sock))
-        route_for = self._routes(listener)
-        return Reader(self.datagrams.receive(route_for, sock), partial(self.datagrams.closed, sock))
-
-    def _tcp(self, listener: Listener) -> MakeProtocol:
-        relays, route_for = self.relays, self._routes(listener)
-        return lambda client: relays.protocol(*route_for(client))
-
-    def _routes(self, listener: Listener) -> Callable[[str], tuple[Route, Pick]]:
-        """A client's address -> the backend as it is from there, and how the client's endpoint is chosen."""
-        table, name, affinity = self.table, listener.name, self._affinity(listener)
-
-        def route_for(client: str) -> tuple[Route, Pick]:
-            backend = table.backend_for(listener, client)
-            if affinity is None:
-                return Route(name, backend), backend.pick
-            return Route(name, backend), lambda tried: affinity.pick(client, backend, time.monotonic(), tried)
-
-        return route_for
-
-    def _http(self, listener: Listener) -> MakeProtocol:
-        scheme = b"https" if listener.tls else b"http"
-        if listener.mode == "ingress":
-            factory = self.proxy.protocol_factory(self.table.resolver(listener), scheme=scheme, listener=listener.name)
-            return lambda client: factory()
-        table, affinity, plain = self.table, self._affinity(listener), self.table.backend_of(listener)
-
-        def prior() -> bool:
-            """Whether a client may begin with HTTP/2 in the clear: where the endpoints speak it."""
-            return plain.spec.protocol == "h2c"
-
-        def make(client: str) -> asyncio.Protocol:
-            sticky: StickyBackend | None = None
-
-            def resolve(host: bytes, path: bytes) -> Match:
-                nonlocal sticky
-                backend = table.backend_for(listener, client)
-                if affinity is None:
-                    return Match(backend, "")
-                if sticky is None or sticky.of is not backend:
-                    sticky = StickyBackend(backend, affinity, client, time.monotonic)
-                return Match(sticky.follow(), "")
-
-            return self.proxy.protocol_factory(resolve, scheme=scheme, listener=listener.name, prior=prior)()
-
-        return make
-
-    def _health(self, listener: Listener) -> MakeProtocol:
-        def count() -> int:
-            endpoints = self.table.backend_of(listener).endpoints.values()
-            return sum(endpoint.phase == "ready" and endpoint.spec.node == listener.node for endpoint in endpoints)
-
-        service = listener.backend.partition(":")[0]
-        return lambda client: HealthCheck(service, count)
-
-    def _affinity(self, listener: Listener) -> Affinity | None:
-        """The memory of a Service port, which all its listeners (cluster IP, node ports) share."""
-        if not listener.affinity_timeout_s:
-            return None
-        return self._affinities.setdefault(_affinity_key(listener), Affinity(listener.affinity_timeout_s))
 
     def view(self) -> Overview:
         """What the admin page shows."""
@@ -260,7 +183,7 @@ class Worker:
         self.registry.value(names.ACTIVE, "http").value = len(self.proxy.clients)
         for fault, count in self.proxy.counts.items():
             self.registry.value(names.HTTP2_FAULTS, fault).value = count
-        self.registry.value(names.AFFINITY).value = sum(map(len, self._affinities.values()))
+        self.registry.value(names.AFFINITY).value = self.serving.remembered
         phases: dict[tuple[str, ...], float] = {}
         leases: dict[tuple[str, ...], float] = {}
         for backend in self.table.backends:
@@ -270,10 +193,6 @@ class Worker:
                 phases[key] = phases.get(key, 0) + 1
         self.registry.replace(names.ENDPOINTS, phases)
         self.registry.replace(names.LEASES, leases)
-
-
-def _affinity_key(listener: Listener) -> tuple[str, float]:
-    return listener.backend, listener.affinity_timeout_s
 
 
 async def serve(options: Options, on_ready: Callable[[], None] = lambda: None) -> None:

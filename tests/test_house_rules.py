@@ -56,6 +56,7 @@ SHELLS = (
     "dataplane/feed.py",
     "dataplane/admin.py",
     "dataplane/health.py",
+    "dataplane/serving.py",
     "dataplane/listen/*",
     "dataplane/metrics/process.py",
     "dataplane/l4/*",
