@@ -15,6 +15,7 @@ from control.controllers.daemonset.controller import DaemonSetController
 from control.controllers.job.controller import JobController
 from control.controllers.statefulset.controller import StatefulSetController
 from control.mirror.world import World
+from tests.e2e.clients import get
 from tests.e2e.conftest import Cluster, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(240)]
@@ -349,3 +350,17 @@ def test_a_cron_job_runs_keeps_its_history_and_can_be_run_by_hand(cluster: Clust
 def _jobs_of(cluster: Cluster, name: str) -> list[Object]:
     jobs = cluster.get("jobs")["items"]
     return [one for one in jobs if any(ref["name"] == name for ref in one["metadata"].get("ownerReferences", ()))]
+
+
+@pytest.mark.parametrize("kind", ["ReplicaSet", "ReplicationController"])
+def test_every_replica_answers_by_its_own_name(cluster: Cluster, name: str, kind: str) -> None:
+    plain = kind == "ReplicationController"
+    selector = {"app": name} if plain else {"matchLabels": {"app": name}}
+    spec = {"replicas": 2, "selector": selector, "template": server(name)}
+    cluster.apply({"apiVersion": "v1" if plain else "apps/v1", "kind": kind, "metadata": {"name": name}, "spec": spec})
+    until("two ready pods", lambda: cluster.get(kind, name).get("status", {}).get("readyReplicas") == 2)
+    for pod in pods(cluster, f"app={name}"):
+        answer = get(pod["status"]["podIP"], 8080)
+        assert answer.json["pod"] == pod["metadata"]["name"]
+    cluster.kubectl("delete", kind, name, "--timeout=60s")
+    assert not pods(cluster, f"app={name}")

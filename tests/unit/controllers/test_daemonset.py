@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from control.api.kinds import CONTROLLER_REVISION, DAEMON_SET, NODE, POD
-from control.api.objects import Key, Object, annotations_of, labels_of, name_of, spec_of, status_of
+from control.api.objects import Key, Object, annotations_of, labels_of, meta, name_of, spec_of, status_of
 from control.controllers.action import Absent, Create, Delete
 from control.controllers.daemonset.controller import DaemonSetController
 from control.controllers.daemonset.eligibility import Fit, fit, pinned, target_of, tolerations
@@ -272,3 +272,12 @@ def test_a_taken_revision_makes_another_hash() -> None:
     Simulation(cluster, [DaemonSetController()]).settle()
     assert status_of(cluster.get(DAEMON_SET, "web"))["collisionCount"] == 1
     assert len({name_of(one) for one in cluster.all(CONTROLLER_REVISION)}) == 2
+
+
+def test_a_pod_that_was_deleted_is_made_again() -> None:
+    stage = Stage(nodes=2)
+    first = stage.cluster.all(POD)[0]
+    stage.cluster.delete(POD, first)
+    stage.simulation.settle()
+    assert stage.places == {"n0": "v1", "n1": "v1"}
+    assert meta(first)["uid"] not in {meta(pod)["uid"] for pod in stage.cluster.all(POD)}

@@ -232,3 +232,20 @@ def test_terminating_pods_are_counted_apart() -> None:
     act(cluster)
     status = status_of(cluster.get(REPLICA_SET, "web"))
     assert (status["replicas"], status["readyReplicas"], status["terminatingReplicas"]) == (1, 1, 1)
+
+
+def test_a_replication_controller_adopts_and_releases_by_its_map() -> None:
+    cluster = Cluster()
+    owner = replica_set(replicas=1)
+    owner |= {"apiVersion": "v1", "kind": "ReplicationController"}
+    owner["spec"]["selector"] = {"app": "web"}
+    made = cluster.add(owner)
+    cluster.add(pod("orphan"))
+    controller = replication_controller()
+    cluster.perform(controller.reconcile(cluster.world, KEY, cluster.now).actions)
+    assert (controller_of(cluster.get(POD, "orphan")) or {})["uid"] == meta(made)["uid"]
+    cluster.edit(POD, "orphan", lambda obj: obj["metadata"].update(labels={"app": "other"}))
+    cluster.perform(controller.reconcile(cluster.world, KEY, cluster.now).actions)
+    assert controller_of(cluster.get(POD, "orphan")) is None
+    cluster.perform(controller.reconcile(cluster.world, KEY, cluster.now).actions)
+    assert len([each for each in cluster.all(POD) if controller_of(each)]) == 1, "it is replaced"
