@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from control.api.kinds import ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NODE, SECRET, SERVICE, Kind
+from control.api.kinds import CONFIG_MAP, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NODE, SECRET, SERVICE, Kind
 from control.api.objects import Key, Object, key_of, labels_of, namespace_of, spec_of, status_of
 from control.mirror.world import World
 from control.publish.endpoints import Pieces
-from control.publish.ingress import build_ingress, secrets_of, uses_of
+from control.publish.ingress import build_ingress, config_maps_of, secrets_of, services_of, uses_of
 from control.publish.places import without_losers
 from control.publish.service import Use, build_service
 from control.publish.unit import FRAME, TABLE, Built, Config, Note, Unit
@@ -23,7 +23,7 @@ __all__ = ["Built", "Config", "Note", "Unit", "affected", "build", "build_unit",
 
 LAST = ("9999-12-31T23:59:59Z", "", 0)  # an Ingress's certificate for all hosts comes before ours
 
-KINDS: tuple[Kind, ...] = (SERVICE, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, SECRET, NODE)
+KINDS: tuple[Kind, ...] = (SERVICE, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, SECRET, CONFIG_MAP, NODE)
 """What must be mirrored."""
 
 
@@ -101,6 +101,10 @@ def affected(world: World, kind: Kind, old: Object | None, new: Object | None, c
             for ingress in world.list(INGRESS, namespace_of(obj)):
                 if key.name in secrets_of(ingress):
                     found.add(Unit("ingress", key_of(ingress)))
+        elif kind == CONFIG_MAP:
+            for ingress in world.list(INGRESS, namespace_of(obj)):
+                if key.name in config_maps_of(ingress):
+                    found.add(Unit("ingress", key_of(ingress)))
     if kind == INGRESS_CLASS:
         for ingress in world.list(INGRESS):
             found |= _of_ingress(world, ingress, config)
@@ -114,15 +118,7 @@ def affected(world: World, kind: Kind, old: Object | None, new: Object | None, c
 def _of_ingress(world: World, ingress: Object, config: Config) -> set[Unit]:
     """An Ingress and the Services that it names, ours or not: whose it was before is not known here."""
     found = {Unit("ingress", key_of(ingress))}
-    spec = spec_of(ingress)
-    backends = [spec.get("defaultBackend") or {}]
-    for rule in spec.get("rules") or ():
-        backends += [path.get("backend") or {} for path in (rule.get("http") or {}).get("paths") or ()]
-    for backend in backends:
-        name = (backend.get("service") or {}).get("name")
-        if name:
-            found.add(Unit("service", Key(namespace_of(ingress), name)))
-    return found
+    return found | {Unit("service", Key(namespace_of(ingress), name)) for name in services_of(ingress)}
 
 
 def _ingresses_to(world: World, service: Key, config: Config) -> set[Key]:

@@ -14,8 +14,9 @@ from collections.abc import Collection
 from typing import Literal
 
 from control.publish.places import Claim, Places, claims_of
+from control.publish.rules import Rules
 from control.publish.unit import Built, Note, Unit
-from dataplane.snapshot.model import Backend, Endpoint, Listener, Resource, ResourceKey, Update, key_of
+from dataplane.snapshot.model import Backend, Endpoint, Listener, Resource, ResourceKey, Route, Update, key_of
 
 Lane = Literal["service", "ingress"]
 LANES: tuple[Lane, ...] = ("service", "ingress")
@@ -38,6 +39,7 @@ class Ledger:
         self._units: dict[Unit, dict[ResourceKey, Resource]] = {}
         self._notes: dict[Unit, list[Note]] = {}
         self._places = Places()
+        self._rules = Rules()
         self._claims: dict[Unit, dict[ResourceKey, Claim]] = {}
         self._changes: dict[Lane, dict[ResourceKey, Resource | None]] = {lane: {} for lane in LANES}
 
@@ -54,6 +56,8 @@ class Ledger:
             if key[0] != "listener":
                 self._changes[lane_of(key, old[key])][key] = None
         notes = self._settle(unit, built)
+        if unit.type == "ingress":
+            notes += self._rules.settle({item.name: item for item in old.values() if isinstance(item, Route)}, built)
         if new:
             self._units[unit] = new
         else:

@@ -4,7 +4,7 @@ Listeners: one on each cluster IP, external IP (loopback addresses only: others 
 NodePort and LoadBalancer, on every node's address and 127.0.0.1. A port whose appProtocol says HTTP in the clear is
 balanced per request, any other per connection, as kube-proxy does. Backends: `ns/svc:port` behind the listeners, and a
 flavour of it for each Ingress that routes to the port, since an ingress controller balances by other rules than
-kube-proxy. Headless Services have no listeners, but an Ingress may still route to them; ExternalName has neither.
+kube-proxy. Headless Services and ExternalNames have no listeners, but an Ingress may still route to them.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ from ipaddress import IPv4Address, ip_address
 from control.api.kinds import NODE, SERVICE
 from control.api.objects import Key, Object, key_of, name_of, spec_of, status_of
 from control.mirror.world import World
+from control.publish.annotations.backend import BackendTerms
 from control.publish.endpoints import Pieces, endpoints_of, slices_of
 from control.publish.unit import Built, Config, backend_name, balance_of, chosen_balance
-from dataplane.snapshot.model import Backend, Listener, ListenerMode, Policy, Protocol
+from dataplane.snapshot.model import Backend, Endpoint, Listener, ListenerMode, Policy, Protocol
 
 H2C = "kubernetes.io/h2c"  # KEP-3726: HTTP/2 in the clear, by prior knowledge
 HTTP_PROTOCOLS = ("http", "kubernetes.io/ws", H2C)  # wss is not HTTP in the clear
@@ -34,7 +35,7 @@ class Use:
     service: Key
     port: int | str  # number or name, as the Ingress says
     flavour: str
-    policy: Policy | None  # the Ingress's own; None: the Service's, or round-robin
+    terms: BackendTerms  # the Ingress's own; where they say nothing: the Service's, or round-robin
 
 
 def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], pieces: Pieces | None = None) -> Built:
@@ -43,7 +44,10 @@ def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], p
     built = Built(service)
     pieces = pieces or Pieces()
     pieces.turn()
-    if service is None or spec_of(service).get("type") == "ExternalName":
+    if service is None:
+        return built
+    if spec_of(service).get("type") == "ExternalName":
+        _add_external(service, uses, config, built)
         return built
     slices = slices_of(world, key)
     wanted = list(uses)
@@ -64,17 +68,40 @@ def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], p
         for use in wanted:
             if port_matches(port, use.port):
                 name = backend_name(key, port["port"], use.flavour)
-                built.add(
-                    Backend(
-                        name,
-                        use.policy or ingress_policy,
-                        config.ingress_retry,
-                        config.ingress_tries_max,
-                        protocol=protocol,
-                    )
-                )
+                built.add(use.terms.backend(name, ingress_policy, config, protocol))
                 built.resources.update(endpoints_of(name, slices, port_name, pieces))
     return built
+
+
+def _add_external(service: Object, uses: Iterable[Use], config: Config, built: Built) -> None:
+    """An ExternalName: for Ingresses, an endpoint that is a name, looked up when a connection is made."""
+    external = str(spec_of(service).get("externalName") or "").lower().removesuffix(".")
+    for use in uses:
+        port = external_port(service, use.port)
+        if not port:
+            continue
+        name = backend_name(key_of(service), use.port, use.flavour)
+        built.add(use.terms.backend(name, chosen_balance(service) or "round-robin", config))
+        id_, by_name = f"{external}:{port}", not _is_address(external)
+        built.add(Endpoint(name, id_, external, port, True, True, False, target=external, by_name=by_name))
+
+
+def external_port(service: Object, wanted: int | str) -> int:
+    """The port of an ExternalName that an Ingress's backend port means, as ingress-nginx finds it: a port of the
+    Service by name or number, and its targetPort if that is a number; else the number itself. 0: none."""
+    for port in spec_of(service).get("ports") or ():
+        if port_matches(port, wanted):
+            target = port.get("targetPort")
+            return int(target if isinstance(target, int) and target else port["port"])
+    return wanted if isinstance(wanted, int) else 0
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
 
 
 def served_ports(service: Object) -> list[Object]:

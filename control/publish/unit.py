@@ -83,6 +83,7 @@ class Config:
     controller: str = CONTROLLER
     service_retry: Retry = "none"  # kube-proxy never retries, see KEP-265's successors and virtual-ips.md
     ingress_retry: Retry = "none"
+    ssl_redirect: bool = True  # ingress-nginx's ssl-redirect: hosts with a certificate are sent to https
     ingress_tries_max: int = 1  # 3 with ingress_retry "ingress-nginx" (proxy-next-upstream-tries)
     default_chain_pem: str = ""  # for https requests whose host has no certificate
     default_key_pem: str = ""

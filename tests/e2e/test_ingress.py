@@ -288,14 +288,14 @@ def policy_of(cluster: Cluster, host: str) -> str:
 
 
 def test_foreign_annotations_are_said_to_be_ignored(cluster: Cluster, at: Ingress) -> None:
-    rewritten = ingress("rewritten", ("rewritten.test", "Prefix", "/", backend("a")))
-    rewritten["metadata"]["annotations"] = {"nginx.ingress.kubernetes.io/rewrite-target": "/"}
-    cluster.apply(rewritten)
-    assert "rewrite-target" in wait_warning(cluster, "rewritten", "UnsupportedAnnotation")
+    mirrored = ingress("mirrored", ("mirrored.test", "Prefix", "/", backend("a")))
+    mirrored["metadata"]["annotations"] = {"nginx.ingress.kubernetes.io/mirror-target": "http://x"}
+    cluster.apply(mirrored)
+    assert "mirror-target" in wait_warning(cluster, "mirrored", "UnsupportedAnnotation")
     cluster.apply(ingress("plain", ("plain.test", "Prefix", "/", backend("a"))))
     until("the Ingress", lambda: who(at.get("plain.test")) == "a")
     assert warnings(cluster, "plain") == {}
-    delete(cluster, "ingress", "rewritten", "plain")
+    delete(cluster, "ingress", "mirrored", "plain")
 
 
 def test_the_worker_says_what_it_does(cluster: Cluster, at: Ingress) -> None:

@@ -96,16 +96,16 @@ def test_what_leads_nowhere_is_a_route_all_the_same_and_is_said() -> None:
         path("gone"),
         path("web", "/p", 81),
         path("web", "/q", "admin"),
-        path("ext", "/e"),
+        path("ext", "/e", "named"),
         path("dns", "/d", 53),
         resource,
     ]
     found = built(*objects, ingress("i", rule("h", *paths)))
     assert [backend for *_, backend in routes(found)] == [
-        "a/gone:80@ingress", "a/web:81@ingress", "a/web:admin@ingress", "a/ext:80@ingress", "a/dns:53@ingress", "-",
+        "a/gone:80@ingress", "a/web:81@ingress", "a/web:admin@ingress", "a/ext:named@ingress", "a/dns:53@ingress", "-",
     ]  # fmt: skip
     assert reasons(found) == [
-        "ServiceNotFound", "ServicePortNotFound", "ServicePortNotFound", "UnsupportedBackend", "ServicePortNotFound",
+        "ServiceNotFound", "ServicePortNotFound", "ServicePortNotFound", "ServicePortNotFound", "ServicePortNotFound",
         "UnsupportedBackend",
     ]  # fmt: skip
 
@@ -115,14 +115,14 @@ def test_an_ingress_with_a_policy_has_a_backend_of_its_own() -> None:
     plain = ingress("j", rule("k", path("web")))
     assert [backend for *_, backend in routes(built(CLASS, WEB, own))] == ["a/web:80@ingress/i"]
     uses = uses_of_service(World.of([CLASS, WEB, own, plain]), Key("a", "web"), Config())
-    assert [(use.flavour, use.policy) for use in uses] == [("ingress/i", "least-request"), ("ingress", None)]
+    assert [(use.flavour, use.terms.policy) for use in uses] == [("ingress/i", "least-request"), ("ingress", None)]
     bad = ingress("i", rule("h", path("web")), annotations={"loopkube.io/balance": "x"})
     assert [backend for *_, backend in routes(built(CLASS, WEB, bad))] == ["a/web:80@ingress"]
     assert reasons(built(CLASS, WEB, bad)) == ["BadAnnotation"]
 
 
 def test_foreign_annotations_are_said() -> None:
-    marked = ingress("i", rule("h", path("web")), annotations={"nginx.ingress.kubernetes.io/rewrite-target": "/"})
+    marked = ingress("i", rule("h", path("web")), annotations={"nginx.org/rewrites": "/"})
     assert reasons(built(CLASS, WEB, marked)) == ["UnsupportedAnnotation"]
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from control.api.objects import Key, Object
 from control.mirror.world import World
+from control.publish.annotations.backend import NO_TERMS, BackendTerms
 from control.publish.service import Use, build_service
 from control.publish.unit import Built, Config
 from dataplane.snapshot.model import Backend, Endpoint, Listener
@@ -79,7 +80,7 @@ def test_a_node_port_is_on_every_node_and_on_localhost_once() -> None:
 def test_a_headless_service_has_no_listeners_but_an_ingress_may_use_it() -> None:
     objects = service("web", clusterIP="None"), slice_("s", "web", [endpoint("127.244.0.2")])
     assert built(*objects).resources == {}
-    use = Use(WEB, 80, "ingress", None)
+    use = Use(WEB, 80, "ingress", NO_TERMS)
     found = built(*objects, uses=(use,))
     assert [each.name for each in backends(found)] == ["a/web:80@ingress"]
     assert [each.backend for each in endpoints(found)] == ["a/web:80@ingress"]
@@ -127,8 +128,8 @@ def test_session_affinity(config: Object, timeout: float) -> None:
 
 
 def test_policies_come_from_the_annotation_and_bad_ones_are_said() -> None:
-    use = Use(WEB, 80, "ingress", None)
-    own = Use(WEB, 80, "ingress/i", "random")
+    use = Use(WEB, 80, "ingress", NO_TERMS)
+    own = Use(WEB, 80, "ingress/i", BackendTerms("random"))
 
     def policies(**annotations: str) -> tuple[list[str], list[str]]:
         marked = service("web", annotations={f"loopkube.io/{key}": value for key, value in annotations.items()})
@@ -143,7 +144,7 @@ def test_policies_come_from_the_annotation_and_bad_ones_are_said() -> None:
 
 def test_retries_are_the_profiles() -> None:
     config = Config(ingress_retry="ingress-nginx", ingress_tries_max=3)
-    found = backends(built(service("web"), uses=(Use(WEB, 80, "ingress", None),), config=config))
+    found = backends(built(service("web"), uses=(Use(WEB, 80, "ingress", NO_TERMS),), config=config))
     assert [(each.retry, each.tries_max) for each in found] == [("none", 1), ("ingress-nginx", 3)]
 
 
@@ -210,4 +211,30 @@ def test_one_pod_in_two_slices_at_two_addresses_is_two_endpoints() -> None:
     assert [(each.id, each.address) for each in found] == [
         ("uid-p", "127.244.0.0"),
         ("127.244.0.1:8080", "127.244.0.1"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("ports", "wanted", "port"),
+    [
+        ([], 8080, 8080),  # no port is declared: the Ingress's number
+        ([], "web", 0),
+        ([{"name": "web", "port": 80}], "web", 80),
+        ([{"name": "web", "port": 80, "targetPort": 8443}], "web", 8443),
+        ([{"name": "web", "port": 80, "targetPort": "named"}], 80, 80),
+        ([{"name": "web", "port": 80, "targetPort": 8443}], 80, 8443),
+        ([{"name": "web", "port": 80}], 81, 81),
+    ],
+)
+def test_an_external_name_is_an_endpoint_for_ingresses(ports: list[Object], wanted: int | str, port: int) -> None:
+    external = service("web", type="ExternalName", externalName="Db.example.", clusterIP="")
+    external["spec"]["ports"] = ports
+    made = list(built(external, uses=(Use(WEB, wanted, "ingress", NO_TERMS),)).resources.values())
+    if not port:
+        assert made == []
+        return
+    name = f"a/web:{wanted}@ingress"
+    assert made == [
+        Backend(name, "round-robin"),
+        Endpoint(name, f"db.example:{port}", "db.example", port, True, True, False, target="db.example", by_name=True),
     ]
