@@ -15,6 +15,7 @@ from control.publish.unit import Config
 from dataplane.snapshot.model import Backend, Policy, Protocol, RetryCause
 
 TRIES_MAX = 3  # ingress-nginx's proxy-next-upstream-tries
+PROTOCOLS: dict[str, Protocol] = {"http": "http1", "grpc": "h2c"}
 CAUSES = ("error", "timeout")  # its proxy-next-upstream
 
 
@@ -66,7 +67,7 @@ def backend_terms(reader: Reader, policy: Policy | None) -> BackendTerms:
         causes = CAUSES
     return BackendTerms(
         policy=policy or ("round-robin" if balance is not None else None),
-        protocol={"http": "http1", "grpc": "h2c"}.get(reader.get("backend-protocol", "")),
+        protocol=PROTOCOLS.get(reader.get("backend-protocol", "")),
         connect_timeout_s=reader.get("proxy-connect-timeout"),
         send_timeout_s=reader.get("proxy-send-timeout"),
         response_timeout_s=reader.get("proxy-read-timeout"),

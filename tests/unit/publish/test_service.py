@@ -60,7 +60,7 @@ def test_app_protocol_chooses_the_mode(protocol: str | None, mode: str) -> None:
 @pytest.mark.parametrize(("protocol", "spoken"), [(None, "http1"), ("http", "http1"), ("kubernetes.io/h2c", "h2c")])
 def test_app_protocol_says_what_endpoints_speak(protocol: str | None, spoken: str) -> None:
     port = {"port": 80, **({"appProtocol": protocol} if protocol else {})}
-    found = backends(built(service("web", port), uses=(Use(WEB, 80, "ingress", None),)))
+    found = backends(built(service("web", port), uses=(Use(WEB, 80, "ingress", NO_TERMS),)))
     assert [each.protocol for each in found] == [spoken, spoken]
 
 
