@@ -13,7 +13,9 @@ from bench.peers.processes import Missing, version
 from bench.peers.report import as_json, goals, table
 from bench.peers.scenarios import SCENARIOS, STARTERS
 
-NEEDS = "the comparison needs nginx and wrk (Debian: apt-get install nginx libnginx-mod-stream wrk haproxy)"
+NEEDS = (
+    "the comparison needs nginx and wrk (Debian: apt-get install nginx libnginx-mod-stream wrk haproxy nghttp2-client)"
+)
 
 
 def main() -> None:

@@ -29,9 +29,10 @@ class Front:
 
     mode: Mode = "http"
     tls: bool = False
+    http2: bool = False  # offered by ALPN beside HTTP/1.1, as loopkube always does
 
     def __str__(self) -> str:
-        return f"{self.mode}{'-tls' if self.tls else ''}"
+        return f"{self.mode}{'-tls' if self.tls else ''}{'-h2' if self.http2 else ''}"
 
 
 @dataclass(frozen=True, slots=True)

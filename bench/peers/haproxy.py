@@ -48,7 +48,7 @@ def start(stack: ExitStack, folder: Path, backends: list[int], front: Front) -> 
     if front.tls:
         chain, key = certificate(folder)
         (folder / "haproxy.pem").write_bytes(chain.read_bytes() + key.read_bytes())
-        tls = f"ssl crt {folder}/haproxy.pem"
+        tls = f"ssl crt {folder}/haproxy.pem alpn {'h2,' if front.http2 else ''}http/1.1"
     (folder / "hosts.map").write_text("".join(f"{host(number)} backends\n" for number in range(ROUTES)))
     scheme = "https" if front.tls else "http"
     if front.mode == "http":

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.machine import cpu_s
-from bench.peers import load, nginx, websocket
+from bench.peers import h2load, load, nginx, websocket
 from bench.peers.front import Front, Peer
 from bench.peers.load import Load
 from bench.peers.processes import Missing
@@ -101,6 +101,8 @@ class Stage:
     def drive(self, peer: Peer, scenario: Scenario, connections: int, seconds: float) -> Load:
         if scenario.unit == "message":
             return websocket.run(peer.port, connections, seconds)
+        if scenario.streams:
+            return h2load.run(peer.port, scenario, connections, seconds, self.folder)
         return load.run(peer.port, scenario, connections, seconds, self.folder)
 
 

@@ -79,7 +79,7 @@ def start(stack: ExitStack, folder: Path, backends: list[int], front: Front) -> 
     if front.tls:
         chain, key = certificate(folder)
         text += TLS.format(chain=chain, key=key)
-    tls = "ssl" if front.tls else ""
+    tls = f"ssl {'http2' if front.http2 else ''}" if front.tls else ""
     text += "".join(SERVER.format(port=port, tls=tls, host=host(number)) for number in range(ROUTES))
     return Peer("nginx", port, _start(stack, folder, name, HTTP.format(folder=folder, name=name, servers=text), port))
 

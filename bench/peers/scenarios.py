@@ -48,6 +48,7 @@ class Scenario:
     megabytes: float = 0.0
     closing: bool = False  # a new connection for each request
     varied: bool = False  # heads that differ from request to request
+    streams: int = 0  # at a time on each connection, over HTTP/2; 0: HTTP/1.1
     peers: tuple[str, ...] = ("loopkube", "nginx", "haproxy")
     goals: tuple[Goal, ...] = ()
 
@@ -73,6 +74,8 @@ SCENARIOS = {
         Scenario("100m", Front(), (2,), "100 MB answers", path="/100m", unit="MB", megabytes=100.0),
         Scenario("tls", Front(tls=True), (32,), "small requests over TLS, kept-alive"),
         Scenario("handshake", Front(tls=True), (32,), "a TLS connection for each request", closing=True),
+        Scenario("h2", Front(tls=True, http2=True), (1, 32), "small requests over HTTP/2", streams=1),
+        Scenario("h2-many", Front(tls=True, http2=True), (8,), "the same, 16 at a time on each connection", streams=16),
         Scenario("websocket", Front(), (32,), "WebSocket messages of 64 bytes, echoed", unit="message"),
     )
 }  # fmt: skip
