@@ -203,18 +203,17 @@ def _top(world: World, namespace: str, ref: Object) -> Object | None:
 
 def _failed(budget: Object, why: str, events: Sequence[Action], now: datetime) -> Outcome:
     """Nothing may be disrupted while the expected number is unknown."""
-    generation = meta(budget).get("generation") or 0
+    old = status_of(budget)
     failure = {
         "type": "DisruptionAllowed",
         "status": "False",
         "reason": "SyncFailed",
         "message": why,
-        "observedGeneration": generation,
+        "observedGeneration": old.get("observedGeneration") or 0,  # what could not be counted has not been observed
     }
-    old = status_of(budget)
     zeros = dict.fromkeys(("currentHealthy", "desiredHealthy", "expectedPods"), 0)
     conditions = with_observed_condition(list(old.get("conditions") or ()), failure, now)
-    status = {**zeros, **old, "disruptionsAllowed": 0, "observedGeneration": generation, "conditions": conditions}
+    status = {**zeros, **old, "disruptionsAllowed": 0, "conditions": conditions}
     if status == old:
         return Outcome(tuple(events))
     update = Update(POD_DISRUPTION_BUDGET, {**budget, "status": status}, "status")

@@ -19,6 +19,7 @@ from control.controllers.podgc import PodGarbageController
 from control.controllers.replicaset import ReplicaSetController, replication_controller
 from control.controllers.resourcequota import ResourceQuotaController
 from control.controllers.scheduler import Scheduler
+from control.controllers.staledisruption import StaleDisruptionController
 from control.controllers.statefulset.controller import StatefulSetController
 from control.controllers.taints import TaintController
 from control.controllers.ttl import TtlController
@@ -47,6 +48,7 @@ def all_controllers(*, ca_pem: str) -> tuple[Controller, ...]:
         IngressStatusController(),
         LoadBalancerController(),
         DisruptionController(),
+        StaleDisruptionController(),
         ResourceQuotaController(),
         TaintController(),
         PodGarbageController(),
