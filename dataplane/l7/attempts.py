@@ -48,10 +48,38 @@ HEAD_KEPT_MAX: Final = 2 * REMEMBERED_MAX
 class Attempts:
     """The request's half of a client connection's exchanges. Fields after `state` belong to the exchange under way."""
 
-    __slots__ = ("_complete", "_head", "_head_of", "_sent", "_trailers", "_tried", "_waits_in", "backend",
-                 "began", "bytes_in", "bytes_out", "client", "connect_s", "edge", "endpoint", "exchanges",
-                 "first_byte_s", "listener", "phase", "proxy", "request", "resolve", "route", "spec", "state", "status",
-                 "treatment", "tries", "upstream")  # fmt: skip
+    __slots__ = (
+        "_complete",
+        "_head",
+        "_head_of",
+        "_sent",
+        "_trailers",
+        "_tried",
+        "_unsent",
+        "_waits_in",
+        "backend",
+        "began",
+        "bytes_in",
+        "bytes_out",
+        "client",
+        "connect_s",
+        "edge",
+        "endpoint",
+        "exchanges",
+        "first_byte_s",
+        "listener",
+        "phase",
+        "proxy",
+        "request",
+        "resolve",
+        "route",
+        "spec",
+        "state",
+        "status",
+        "treatment",
+        "tries",
+        "upstream",
+    )  # fmt: skip
 
     def __init__(self, proxy: HttpProxy, client: ClientSide, edge: Edge, listener: str, resolve: Resolve) -> None:
         self.proxy = proxy
@@ -78,6 +106,7 @@ class Attempts:
         self._sent: bytes | None = b""
         self._trailers: Fields = ()
         self._complete = False
+        self._unsent = 0
         self.tries = self.status = self.bytes_in = self.bytes_out = 0
         self.first_byte_s = self.connect_s = -1.0
         self.phase = self.route = ""
@@ -153,10 +182,10 @@ class Attempts:
                 self.client.pause("connecting")
         elif self.upstream is not None and self.state in (SENDING, CROSSING):
             self._limit_replay()
-            if data:
-                self.upstream.send_body(data)
             if self.state is SENDING:
                 self.client.set_deadline(self.proxy.clock() + self.proxy.limits.body_timeout_s)
+            if data:
+                self.upstream.send_body(data)  # which may call `endpoint_full`
 
     def body_end(self, data: bytes = b"", trailers: Fields = ()) -> None:
         """The request is complete with `data` as its last piece."""
@@ -176,6 +205,30 @@ class Attempts:
         self.bytes_in += len(data)
         if self._sent is not None and data:
             self._sent += data
+
+    # the endpoint's pace
+
+    def endpoint_full(self) -> None:
+        """The endpoint does not take the request as fast as it comes: the client waits, and it has so long to go on."""
+        assert self.upstream is not None
+        self._unsent = self.upstream.unsent
+        self.client.pause("upstream")
+        self.client.set_deadline(self.proxy.clock() + self.spec.send_timeout_s)
+
+    def endpoint_takes(self) -> None:
+        """It goes on."""
+        self.client.resume("upstream")
+        if self.state in (SENDING, CROSSING):
+            self.client.set_deadline(self.proxy.clock() + self.proxy.limits.body_timeout_s)
+
+    def overdue(self, now: float) -> None:
+        """The endpoint's time is over, be it to take the request or to answer; it goes on while it takes anything."""
+        unsent = self.upstream.unsent if self.upstream is not None else 0
+        if self.state in (SENDING, CROSSING) and 0 < unsent < self._unsent:
+            self._unsent = unsent
+            self.client.set_deadline(now + self.spec.send_timeout_s)
+        else:
+            self.failed("response_timeout")
 
     # the pool's side
 
@@ -219,6 +272,7 @@ class Attempts:
     def _send(self, upstream: EndpointSide, now: float) -> None:
         """The head, and what of the body is here."""
         self.upstream = upstream
+        self._unsent = 0
         upstream.user = self  # type: ignore[assignment]  # there are no Attempts but Conversations
         body = self._sent
         upstream.send_request(self, body or b"", self._trailers, self._complete)  # type: ignore[arg-type]
@@ -229,7 +283,9 @@ class Attempts:
             self.client.set_deadline(now + self.spec.response_timeout_s)
         else:
             self.state = NEXT[self.state][CONNECTED]
-            self.client.set_deadline(now + self.proxy.limits.body_timeout_s)
+            self.client.set_deadline(
+                now + (self.spec.send_timeout_s if self._unsent else self.proxy.limits.body_timeout_s)
+            )
             self.client.resume("connecting")
 
     def upstream_head(self) -> bytes:

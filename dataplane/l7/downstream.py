@@ -356,7 +356,7 @@ class Downstream(Answering, asyncio.Protocol):
         elif state is CONNECTING:
             talk.failed("pool_timeout")
         elif state is not TUNNEL:
-            talk.failed("response_timeout")
+            talk.overdue(now)
 
     def _is_taking(self, now: float) -> bool:
         """Whether the client has taken anything of what is buffered since this was asked last; if so, wait on."""

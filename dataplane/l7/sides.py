@@ -64,6 +64,10 @@ class EndpointSide(Protocol):
 
     user: Conversation | None
 
+    @property
+    def unsent(self) -> int:
+        """Bytes of the request that the endpoint has not taken yet."""
+
     def send_request(self, talk: Conversation, body: bytes, trailers: Fields, complete: bool) -> None:
         """The request's head and what there is of its body; `complete`: that is all of it, trailers included."""
 

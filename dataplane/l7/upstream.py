@@ -122,13 +122,17 @@ class Upstream(asyncio.Protocol):
         else:
             user.failed("reset_in_body")
 
+    @property
+    def unsent(self) -> int:
+        return self.transport.get_write_buffer_size()
+
     def pause_writing(self) -> None:
         if self.user is not None:
-            self.user.client.pause("upstream")
+            self.user.endpoint_full()
 
     def resume_writing(self) -> None:
         if self.user is not None:
-            self.user.client.resume("upstream")
+            self.user.endpoint_takes()
 
     # the response
 

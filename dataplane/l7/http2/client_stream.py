@@ -220,7 +220,7 @@ class ClientStream:
         elif talk.state is CONNECTING:
             talk.failed("pool_timeout")
         else:
-            talk.failed("response_timeout")
+            talk.overdue(now)
 
     def _is_taking(self, now: float) -> bool:
         """Whether the client has taken anything since this was asked last; if so, wait on."""

@@ -65,6 +65,10 @@ class EndpointStream:
                 connection.outbox.finish(self, translate.trailer_headers(trailers))
         connection.touch()
 
+    @property
+    def unsent(self) -> int:
+        return self.line.size
+
     def send_body(self, data: bytes) -> None:
         self._connection.outbox.put(self, data)
         self._connection.touch()
@@ -173,11 +177,11 @@ class EndpointStream:
 
     def filled(self) -> None:
         if self.user is not None:
-            self.user.client.pause("upstream")
+            self.user.endpoint_full()
 
     def drained(self) -> None:
         if self.user is not None:
-            self.user.client.resume("upstream")
+            self.user.endpoint_takes()
 
     def sent_all(self) -> None:
         """The request is out; the response decides what comes next."""

@@ -277,3 +277,33 @@ async def test_an_endpoint_that_left_finishes_what_is_under_way_and_keeps_no_con
         await busy.answer()
         await proxied.until(lambda: slow.connections[0].ended.is_set())
         assert (proxied.flows[-1].phase_at_pick, proxied.flows[-1].phase_at_end) == ("ready", "terminating")
+
+
+@pytest.mark.parametrize("takes", [False, True])
+async def test_an_endpoint_that_takes_no_more_of_a_request_has_its_own_time(takes: bool) -> None:
+    reading = asyncio.Event()
+
+    async def deaf(connection: OriginConnection) -> None:
+        await connection.head()
+        await reading.wait()
+        while await connection.reader.read(65536):
+            pass
+
+    size = 64 * 1024 * 1024
+    async with Proxied(deaf, backend={"send_timeout_s": 3.0}, limits=Limits(body_timeout_s=60.0)) as proxied:
+        client = await proxied.client()
+        client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
+        client.send(bytes(16 * 1024 * 1024))
+        talk = next(iter(proxied.proxy.clients)).talk
+        await proxied.until(lambda: talk.upstream is not None and talk.upstream.unsent > 0)
+        await proxied.pass_time(2.0)
+        assert proxied.flows == []
+        if takes:
+            reading.set()
+            await proxied.until(lambda: talk.bytes_in > 8 * 1024 * 1024)
+            reading.clear()
+            await proxied.pass_time(2.0)
+            assert proxied.flows == []
+        else:
+            await proxied.pass_time(2.0)
+            assert [(flow.status, flow.outcome) for flow in proxied.flows] == [(504, "timeout")]
