@@ -70,9 +70,9 @@ class Connection(asyncio.Protocol):
                 if self.ended:
                     return
                 self._feed(data[at : at + SLICE] if len(data) > SLICE else data)
+                self.flush()
         finally:
             self._feeding = False
-        self.flush()
         if self.full and not self._unread and self.transport.get_write_buffer_size() > UNREAD_MAX:
             self._unread = True
             self.transport.pause_reading()
@@ -117,8 +117,6 @@ class Connection(asyncio.Protocol):
             self.flooded("too many streams were reset")
         elif not self.guard.frames(max(0, link.frames - before - useful), now):
             self.flooded("too many frames that ask for nothing")
-        if not self.ended:
-            self._pump()
 
     def flooded(self, why: str) -> None:
         """The peer has used up its account."""
@@ -155,13 +153,13 @@ class Connection(asyncio.Protocol):
             self._pump()
 
     def _pump(self) -> None:
-        budget = self.proxy.limits.buffer_high
-        before = self.outbox.frames
-        while not self.full and self.outbox.pump(self.link, budget):
+        outbox = self.outbox
+        before = outbox.frames
+        while outbox.waiting and not self.full and outbox.pump(self.link, self.proxy.limits.buffer_high):
             self._write()
         self._write()
-        if self.outbox.frames != before:
-            self.guard.earn(self.outbox.frames - before)
+        if outbox.frames != before:
+            self.guard.earn(outbox.frames - before)
 
     def _write(self) -> None:
         data = self.link.data_to_send()

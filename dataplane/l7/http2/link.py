@@ -30,6 +30,8 @@ from h2.settings import SettingCodes, Settings
 from h2.stream import H2Stream, StreamClosedBy, StreamState
 from hyperframe.frame import DataFrame, Frame, GoAwayFrame, HeadersFrame, RstStreamFrame
 
+from dataplane.l7.http2.compression import PlainEncoder, RememberingDecoder
+
 STREAMS_MAX: Final = 128
 """Streams at a time on one connection: nginx's http2_max_concurrent_streams; RFC 9113 6.5.2 asks for at least 100."""
 
@@ -102,7 +104,8 @@ class Link(H2Connection):
         if is_client:
             announced[SettingCodes.ENABLE_PUSH] = 0
         self.local_settings = Settings(client=is_client, initial_values=announced)
-        self.decoder.max_header_list_size = 2 * list_max
+        self.encoder = PlainEncoder()  # type: ignore[assignment]
+        self.decoder = RememberingDecoder(2 * list_max)
         self.initiate_connection()
         unenforced = {**announced, SettingCodes.MAX_CONCURRENT_STREAMS: _UNENFORCED}
         self.local_settings = Settings(client=is_client, initial_values=unenforced)

@@ -46,16 +46,16 @@ class Line:
 class Outbox:
     """The lines of a connection."""
 
-    __slots__ = ("_high", "_waiting", "frames")
+    __slots__ = ("_high", "frames", "waiting")
 
     def __init__(self, high: int) -> None:
         self._high = high
-        self._waiting: dict[int, Outgoing] = {}  # in order of their turns
+        self.waiting: dict[int, Outgoing] = {}  # in order of their turns
         self.frames = 0  # of data, sent so far
 
     def __repr__(self) -> str:
-        size = sum(stream.line.size for stream in self._waiting.values())
-        return f"Outbox({size} bytes of {len(self._waiting)} streams)"
+        size = sum(stream.line.size for stream in self.waiting.values())
+        return f"Outbox({size} bytes of {len(self.waiting)} streams)"
 
     def put(self, stream: Outgoing, data: bytes) -> None:
         """Append to a stream's line; `pump` sends."""
@@ -63,32 +63,32 @@ class Outbox:
         if data:
             line.pieces.append(data)
             line.size += len(data)
-        self._waiting[stream.id] = stream
+        self.waiting[stream.id] = stream
 
     def finish(self, stream: Outgoing, trailers: Headers) -> None:
         """Nothing comes after what is in the line but these."""
         stream.line.end = trailers
-        self._waiting[stream.id] = stream
+        self.waiting[stream.id] = stream
 
     def drop(self, stream: Outgoing) -> None:
         """The stream is over: forget its line."""
-        self._waiting.pop(stream.id, None)
+        self.waiting.pop(stream.id, None)
         stream.line = Line()
 
     def pump(self, link: Link, budget: int) -> int:
         """Hand up to about `budget` bytes to `link`, in turns; how many it were, ends counting one."""
         handed = 0
         stuck = 0  # turns in a row in which nothing could be sent
-        while self._waiting and handed < budget and stuck < len(self._waiting):
-            id, stream = next(iter(self._waiting.items()))
-            del self._waiting[id]
+        while self.waiting and handed < budget and stuck < len(self.waiting):
+            id, stream = next(iter(self.waiting.items()))
+            del self.waiting[id]
             sent = self._turn(link, stream)
             line = stream.line
             if line.size:
-                self._waiting[id] = stream
+                self.waiting[id] = stream
             stuck = 0 if sent else stuck + 1
             handed += sent
-        for stream in tuple(self._waiting.values()):
+        for stream in tuple(self.waiting.values()):
             if stream.line.size > self._high and not stream.line.full:
                 stream.line.full = True
                 stream.filled()
