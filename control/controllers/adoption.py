@@ -15,7 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from control.api.kinds import Kind
-from control.api.objects import Object, is_deleting, meta, name_of, namespace_of, uid_of
+from control.api.objects import Object, controller_of, is_deleting, meta, name_of, namespace_of, uid_of
 from control.controllers.action import Patch
 from control.mirror.world import World, matcher_of
 
@@ -62,11 +62,10 @@ def claim(
             patches.append(_release(kind, owner, obj))
     if leaving:
         return Claim(tuple(held), ())
-    for obj in world.controlled_by(kind, ""):
-        if namespace_of(obj) != namespace_of(owner) or is_deleting(obj) or not matches(obj) or not adoptable(obj):
-            continue
-        held.append(obj)
-        patches.append(_adopt(kind, owner_kind, owner, obj))
+    for obj in world.select(kind, namespace_of(owner), selector):
+        if controller_of(obj) is None and not is_deleting(obj) and adoptable(obj):
+            held.append(obj)
+            patches.append(_adopt(kind, owner_kind, owner, obj))
     return Claim(tuple(held), tuple(patches))
 
 

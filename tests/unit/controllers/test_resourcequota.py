@@ -7,7 +7,16 @@ from typing import Any
 
 import pytest
 
-from control.api.kinds import CONFIG_MAP, POD, REPLICA_SET, REPLICATION_CONTROLLER, RESOURCE_QUOTA, SECRET, Kind
+from control.api.kinds import (
+    CONFIG_MAP,
+    POD,
+    REPLICA_SET,
+    REPLICATION_CONTROLLER,
+    RESOURCE_QUOTA,
+    SECRET,
+    SERVICE,
+    Kind,
+)
 from control.api.objects import Key, Object, format_time, status_of
 from control.controllers.action import SETTLED, Outcome
 from control.controllers.resourcequota import ResourceQuotaController
@@ -87,6 +96,27 @@ def test_it_is_woken_by_what_it_counts_and_nothing_else() -> None:
     elsewhere = pod("a")
     elsewhere["metadata"]["namespace"] = "other"
     assert list(watches[POD](world, elsewhere)) == []
+
+
+def test_it_is_woken_when_what_is_used_changes() -> None:
+    """A pod comes, gets an address, gets a deadline, ends, and goes; a Service changes its type."""
+    watches = ResourceQuotaController().watches
+    world = World.of([quota({"pods": "1", "services.nodeports": "1"})])
+
+    def wakes(kind: Kind, obj: Object) -> bool:
+        world.put(kind, obj)
+        return list(watches[kind](world, obj)) == [KEY]
+
+    ending = pod("a", ip="127.244.0.1", ready=True, activeDeadlineSeconds=9)
+    assert [wakes(POD, each) for each in (pod("a"), pod("a", ip="127.244.0.1"), ending)] == [True, False, True]
+    over = {**ending, "status": {"phase": "Failed"}}
+    assert [wakes(POD, each) for each in (over, over)] == [True, False]
+    world.remove(POD, Key("default", "a"))
+    assert list(watches[POD](world, over)) == [KEY]
+    plain, ported = a_service("s"), a_service("s", type="NodePort")
+    for each in (plain, ported):
+        each["metadata"]["uid"] = "uid-s"
+    assert [wakes(SERVICE, each) for each in (plain, ported, ported)] == [True, True, False]
 
 
 def test_its_own_scopes_and_namespace_count() -> None:
