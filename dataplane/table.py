@@ -36,8 +36,6 @@ class TableError(Exception):
 
 
 ALWAYS_OPEN: tuple[model.ListenerMode, ...] = ("ingress", "dns", "health")
-PROTOCOLS: dict[model.ListenerMode, tuple[str, ...]] = {"udp": ("UDP",), "dns": ("TCP", "UDP")}
-"""The sockets of a listener, where they are not one of TCP."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,11 +194,11 @@ class Table:
             if kind == "listener":
                 after.pop(name, None)
         after.update((listener.name, listener) for listener in changed)
-        taken: dict[tuple[str, int, str], str] = {}
+        taken: dict[model.Place, str] = {}
         for listener in after.values():
-            for protocol in PROTOCOLS.get(listener.mode, ("TCP",)):
+            for place in listener.places:
                 # SO_REUSEPORT would let both open and hand each of them some of the connections
-                other = taken.setdefault((listener.address, listener.port, protocol), listener.name)
+                other = taken.setdefault(place, listener.name)
                 if other == listener.name:
                     continue
                 yield f"listener {listener.name}: {listener.address}:{listener.port} is also that of listener {other}"

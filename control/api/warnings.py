@@ -103,11 +103,8 @@ TABLE: dict[Kind, tuple[Row, ...]] = {
     kinds.JOB: (("spec.scheduling", IGNORED),),
     kinds.CRON_JOB: (("spec.jobTemplate.spec.scheduling", IGNORED),),
     kinds.SERVICE: (
-        ("spec.trafficDistribution", IGNORED),
         ("spec.loadBalancerSourceRanges", IGNORED),
-        ("spec.externalTrafficPolicy", "not implemented by loopkube: taken as Cluster", ("Cluster",)),
-        ("spec.internalTrafficPolicy", "not implemented by loopkube: taken as Cluster", ("Cluster",)),
-        ("spec.ports.protocol", "not served by loopkube: its data plane speaks TCP only", ("TCP",)),
+        ("spec.ports.protocol", "not served by loopkube: its data plane speaks TCP and UDP", ("TCP", "UDP")),
     ),
     kinds.INGRESS: (
         ("spec.defaultBackend.resource", "not implemented by loopkube: requests get 503"),

@@ -44,6 +44,7 @@ TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"
 EXACT_TRIGGER_TIME = "loopkube.io/trigger-time"
 HEADLESS = "service.kubernetes.io/headless"
 ZONE = "topology.kubernetes.io/zone"
+CLOSE = ("PreferClose", "PreferSameZone", "PreferSameNode")
 
 
 def has_selector(service: Object) -> bool:
@@ -169,7 +170,23 @@ def endpoint_of(service: Object, pod: Object, zone: str) -> Object:
         endpoint["nodeName"] = node
     if zone:
         endpoint["zone"] = zone
+    hints = hints_of(service, endpoint)
+    if hints:
+        endpoint["hints"] = hints
     return endpoint
+
+
+def hints_of(service: Object, endpoint: Object) -> Object:
+    """For whose clients a ready endpoint is meant by the Service's trafficDistribution (KEP-4444, KEP-3015)."""
+    distribution = spec_of(service).get("trafficDistribution")
+    if distribution not in CLOSE or not endpoint["conditions"]["ready"]:
+        return {}
+    hints: Object = {}
+    if endpoint.get("zone"):
+        hints["forZones"] = [{"name": endpoint["zone"]}]
+    if endpoint.get("nodeName") and distribution == "PreferSameNode":
+        hints["forNodes"] = [{"name": endpoint["nodeName"]}]
+    return hints
 
 
 def hostname_of(service: Object, pod: Object) -> str:

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from control.api.kinds import CONFIG_MAP, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NODE, SECRET, SERVICE, Kind
-from control.api.objects import Key, Object, key_of, labels_of, namespace_of, spec_of, status_of
+from control.api.objects import Key, Object, key_of, labels_of, namespace_of, spec_of
 from control.mirror.world import World
 from control.publish.endpoints import Pieces
+from control.publish.fronts import addresses_of, location_of, nodes
 from control.publish.ingress import build_ingress, config_maps_of, secrets_of, services_of, uses_of
 from control.publish.places import without_losers
 from control.publish.service import Use, build_service
@@ -55,7 +56,7 @@ def build_unit(world: World, unit: Unit, config: Config, pieces: Pieces | None =
             return build_service(world, unit.key, config, uses_of_service(world, unit.key, config), pieces)
         case "ingress":
             return build_ingress(world, unit.key, config)
-    return _frame(config)
+    return _frame(world, config)
 
 
 def uses_of_service(world: World, key: Key, config: Config) -> list[Use]:
@@ -67,9 +68,11 @@ def uses_of_service(world: World, key: Key, config: Config) -> list[Use]:
     ]
 
 
-def _frame(config: Config) -> Built:
-    """The ingress listeners, under the names by which a worker is handed their sockets."""
+def _frame(world: World, config: Config) -> Built:
+    """The ingress listeners, under the names by which a worker is handed their sockets; and the nodes."""
     built = Built()
+    for node in nodes(world):
+        built.add(node)
     if config.http_port:
         built.add(Listener("ingress-http", config.ingress_address, config.http_port, "ingress", table=TABLE))
     if config.https_port:
@@ -108,10 +111,13 @@ def affected(world: World, kind: Kind, old: Object | None, new: Object | None, c
     if kind == INGRESS_CLASS:
         for ingress in world.list(INGRESS):
             found |= _of_ingress(world, ingress, config)
-    elif kind == NODE and len({_addresses(obj) for obj in versions} | ({()} if len(versions) == 1 else set())) > 1:
-        for service in world.list(SERVICE):
-            if spec_of(service).get("type") in ("NodePort", "LoadBalancer"):
-                found.add(Unit("service", key_of(service)))
+    elif kind == NODE:
+        if old is None or new is None or location_of(old) != location_of(new):
+            found.add(FRAME)
+        if old is None or new is None or addresses_of(old) != addresses_of(new):
+            for service in world.list(SERVICE):
+                if spec_of(service).get("type") in ("NodePort", "LoadBalancer"):
+                    found.add(Unit("service", key_of(service)))
     return found
 
 
@@ -131,7 +137,3 @@ def _ingresses_to(world: World, service: Key, config: Config) -> set[Key]:
 
 def _ports_of(service: Object) -> tuple[object, object]:
     return spec_of(service).get("type"), spec_of(service).get("ports")
-
-
-def _addresses(node: Object) -> tuple[str, ...]:
-    return tuple(each.get("address") or "" for each in status_of(node).get("addresses") or ())

@@ -25,7 +25,6 @@ from dataplane.snapshot.model import Endpoint, ResourceKey
 SERVICE_NAME = "metadata.labels['kubernetes.io/service-name']"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"  # whole seconds
 EXACT_TRIGGER_TIME = "loopkube.io/trigger-time"  # Unix seconds with microseconds; ours
-PROTOCOL = "TCP"
 
 Endpoints = dict[ResourceKey, Endpoint]
 
@@ -56,15 +55,15 @@ def slices_of(world: World, service: Key) -> list[Object]:
     return [slice_ for slice_ in found if slice_.get("addressType") == "IPv4"]
 
 
-def endpoints_of(backend: str, slices: Iterable[Object], port_name: str, pieces: Pieces) -> Endpoints:
-    """The endpoints of the Service port with this name, for a backend."""
+def endpoints_of(backend: str, slices: Iterable[Object], port_name: str, protocol: str, pieces: Pieces) -> Endpoints:
+    """The endpoints of the Service port with this name and protocol, for a backend."""
     used = []
     for slice_ in slices:
         place = backend, name_of(slice_)
         piece = pieces.old.get(place)
         if piece is None or piece.slice_ is not slice_ or piece.port_name != port_name:
             before = piece.endpoints if piece is not None else {}
-            piece = Piece(slice_, port_name, _of_slice(backend, slice_, port_name, before))
+            piece = Piece(slice_, port_name, _of_slice(backend, slice_, port_name, protocol, before))
         pieces.new[place] = piece
         used.append(piece.endpoints)
     merged: Endpoints = {}
@@ -92,9 +91,9 @@ def triggered_at(slice_: Object) -> float:
         return 0.0
 
 
-def _of_slice(backend: str, slice_: Object, port_name: str, before: Endpoints) -> Endpoints:
+def _of_slice(backend: str, slice_: Object, port_name: str, protocol: str, before: Endpoints) -> Endpoints:
     found: Endpoints = {}
-    number = _port_number(slice_, port_name)
+    number = _port_number(slice_, port_name, protocol)
     if number is None:
         return found
     at = triggered_at(slice_)
@@ -106,9 +105,9 @@ def _of_slice(backend: str, slice_: Object, port_name: str, before: Endpoints) -
     return {key: _with_its_old_time(before.get(key), endpoint) for key, endpoint in found.items()}
 
 
-def _port_number(slice_: Object, port_name: str) -> int | None:
+def _port_number(slice_: Object, port_name: str, protocol: str) -> int | None:
     for port in slice_.get("ports") or ():
-        if (port.get("name") or "") == port_name and (port.get("protocol") or "TCP") == PROTOCOL:
+        if (port.get("name") or "") == port_name and (port.get("protocol") or "TCP") == protocol:
             number: int | None = port.get("port")
             return number
     return None
@@ -132,9 +131,15 @@ def _endpoint(backend: str, endpoint: Object, port: int, at: float) -> Endpoint:
         terminating=bool(conditions.get("terminating")),
         node=endpoint.get("nodeName") or "",
         zone=endpoint.get("zone") or "",
+        hint_nodes=_names(endpoint, "forNodes"),
+        hint_zones=_names(endpoint, "forZones"),
         target=f"{target.get('namespace') or ''}/{target.get('name') or ''}" if is_pod else "",
         triggered_at=at,
     )
+
+
+def _names(endpoint: Object, hint: str) -> tuple[str, ...]:
+    return tuple(each["name"] for each in (endpoint.get("hints") or {}).get(hint) or () if each.get("name"))
 
 
 def _admit(found: Endpoints, endpoint: Endpoint) -> None:

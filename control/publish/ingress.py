@@ -27,7 +27,8 @@ from control.publish.annotations.policy import config_map_of, route_policy, secr
 from control.publish.annotations.reader import Reader
 from control.publish.annotations.table import PREFIX
 from control.publish.certificate import BadPair, pair_of
-from control.publish.service import Use, external_port, find_port, served_ports
+from control.publish.fronts import served_ports
+from control.publish.service import Use, external_port, find_port
 from control.publish.unit import TABLE, Built, Config, backend_name, balance_of, chosen_balance
 from dataplane.snapshot.model import Certificate, PathType, Route, RoutePolicy
 

@@ -18,9 +18,7 @@ from typing import NamedTuple
 
 from control.api.objects import Object
 from control.publish.unit import Built, Note
-from dataplane.snapshot.model import Listener, ResourceKey, key_of
-
-Place = tuple[str, int]
+from dataplane.snapshot.model import Listener, Place, ResourceKey, key_of
 
 
 class Claim(NamedTuple):
@@ -29,10 +27,6 @@ class Claim(NamedTuple):
     order: tuple[int, str, str]  # (rank, the object's creation, the listener's name)
     listener: Listener
     owner: Object | None
-
-    @property
-    def place(self) -> Place:
-        return self.listener.address, self.listener.port
 
 
 def claims_of(built: Built) -> dict[ResourceKey, Claim]:
@@ -49,7 +43,8 @@ def without_losers(built: Iterable[Built]) -> set[ResourceKey]:
     best: dict[Place, Claim] = {}
     for each in built:
         for claim in claims_of(each).values():
-            best[claim.place] = min(best.get(claim.place, claim), claim, key=_order)
+            for place in claim.listener.places:
+                best[place] = min(best.get(place, claim), claim, key=_order)
     return {key_of(claim.listener) for claim in best.values()}
 
 
@@ -69,13 +64,16 @@ class Places:
         """A unit's claims were `old` and are `new`: the listeners that go (False) or come or change (True), and who
         must be told."""
         changed = [key for key in {**old, **new} if old.get(key) != new.get(key)]
-        places = {claims[key].place for key in changed for claims in (old, new) if key in claims}
+        concerned = [claims[key] for key in changed for claims in (old, new) if key in claims]
+        places = {place for claim in concerned for place in claim.listener.places}
         before = {place: self._holder(place) for place in places}
         for key in changed:
             if key in old:
-                self._drop(old[key].place, key)
+                for place in old[key].listener.places:
+                    self._drop(place, key)
             if key in new:
-                self._claims.setdefault(new[key].place, {})[key] = new[key]
+                for place in new[key].listener.places:
+                    self._claims.setdefault(place, {})[key] = new[key]
         changes: list[tuple[Listener, bool]] = []
         notes: list[Note] = []
         for place in sorted(places):
@@ -106,7 +104,8 @@ class Places:
             if claim is not holder and self._told.get(key) != by:
                 self._told[key] = by
                 if claim.owner is not None:
-                    text = f"{place[0]}:{place[1]} is not served for {claim.listener.backend}: it is taken by {by}"
+                    where = f"{place[0]}:{place[1]}{'/UDP' if place[2] == 'UDP' else ''}"
+                    text = f"{where} is not served for {claim.listener.backend}: it is taken by {by}"
                     notes.append(Note(claim.owner, "AddressInUse", text))
         return notes
 

@@ -1,8 +1,6 @@
 """What follows from a Service: its listeners, its backends and their endpoints.
 
-Listeners: one on each cluster IP, external IP (loopback addresses only: others are not this machine's to give) and, for
-NodePort and LoadBalancer, on every node's address and 127.0.0.1. A port whose appProtocol says HTTP in the clear is
-balanced per request, any other per connection, as kube-proxy does. Backends: `ns/svc:port` behind the listeners, and a
+Listeners are where it is reached (`fronts`). Backends: `ns/svc:port` (`ns/svc:port/udp`) behind the listeners, and a
 flavour of it for each Ingress that routes to the port, since an ingress controller balances by other rules than
 kube-proxy. Headless Services and ExternalNames have no listeners, but an Ingress may still route to them.
 """
@@ -11,21 +9,27 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from ipaddress import IPv4Address, ip_address
+from ipaddress import ip_address
 
-from control.api.kinds import NODE, SERVICE
-from control.api.objects import Key, Object, key_of, name_of, spec_of, status_of
+from control.api.kinds import SERVICE
+from control.api.objects import Key, Object, annotations_of, key_of, name_of, spec_of
 from control.mirror.world import World
 from control.publish.annotations.backend import BackendTerms
 from control.publish.endpoints import Pieces, endpoints_of, slices_of
+from control.publish.fronts import (
+    H2C,
+    SERVED_PROTOCOLS,
+    is_headless,
+    is_loopback,
+    listeners_of,
+    port_backend,
+    served_ports,
+    transport_of,
+)
 from control.publish.unit import Built, Config, backend_name, balance_of, chosen_balance
-from dataplane.snapshot.model import Backend, Endpoint, Listener, ListenerMode, Policy, Protocol
+from dataplane.snapshot.model import Backend, Endpoint, Policy, Protocol
 
-H2C = "kubernetes.io/h2c"  # KEP-3726: HTTP/2 in the clear, by prior knowledge
-HTTP_PROTOCOLS = ("http", "kubernetes.io/ws", H2C)  # wss is not HTTP in the clear
-AFFINITY_TIMEOUT_S = 10800  # core/v1 default of sessionAffinityConfig.clientIP.timeoutSeconds
-SERVED_PROTOCOL = "TCP"
-ALLOCATED, CHOSEN = 1, 2  # ranks of listeners: by the API, or by the user alone; 0 is the cluster's own
+TOPOLOGY_MODES = ("service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,20 +60,20 @@ def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], p
     policy = balance_of(service, "random", built)
     ingress_policy: Policy = chosen_balance(service) or "round-robin"
     for port in served_ports(service):
-        port_name = port.get("name") or ""
+        port_name, transport = port.get("name") or "", transport_of(port)
         protocol: Protocol = "h2c" if port.get("appProtocol") == H2C else "http1"
-        listeners = _listeners(world, service, port, config)
+        listeners = listeners_of(world, service, port, config)
         if listeners:
             for listener, rank in listeners:
                 built.add(listener, rank)
-            name = backend_name(key, port["port"])
+            name = port_backend(key, port)
             built.add(Backend(name, policy, config.service_retry, protocol=protocol))
-            built.resources.update(endpoints_of(name, slices, port_name, pieces))
+            built.resources.update(endpoints_of(name, slices, port_name, transport, pieces))
         for use in wanted:
-            if port_matches(port, use.port):
+            if transport == "TCP" and port_matches(port, use.port):
                 name = backend_name(key, port["port"], use.flavour)
                 built.add(use.terms.backend(name, ingress_policy, config, protocol))
-                built.resources.update(endpoints_of(name, slices, port_name, pieces))
+                built.resources.update(endpoints_of(name, slices, port_name, transport, pieces))
     return built
 
 
@@ -104,58 +108,14 @@ def _is_address(text: str) -> bool:
     return True
 
 
-def served_ports(service: Object) -> list[Object]:
-    return [port for port in spec_of(service).get("ports") or () if (port.get("protocol") or "TCP") == SERVED_PROTOCOL]
-
-
 def port_matches(port: Object, wanted: int | str) -> bool:
     return bool(port.get("port") == wanted if isinstance(wanted, int) else (port.get("name") or "") == wanted)
 
 
 def find_port(service: Object, wanted: int | str) -> Object | None:
-    return next((port for port in served_ports(service) if port_matches(port, wanted)), None)
-
-
-def is_headless(service: Object) -> bool:
-    return spec_of(service).get("clusterIP") in (None, "", "None")
-
-
-def node_addresses(world: World) -> list[str]:
-    """The loopback addresses of all nodes: where node ports are opened, one listener each."""
-    addresses = [each for node in world.list(NODE) for each in status_of(node).get("addresses") or ()]
-    internal = [each.get("address") or "" for each in addresses if each.get("type") == "InternalIP"]
-    return [address for address in internal if _is_loopback(address)]
-
-
-def _is_loopback(text: str) -> bool:
-    try:
-        return isinstance(address := ip_address(text), IPv4Address) and address.is_loopback
-    except ValueError:
-        return False
-
-
-def _listeners(world: World, service: Object, port: Object, config: Config) -> list[tuple[Listener, int]]:
-    """The port's listeners and their ranks, by which places are given (see `places`)."""
-    if is_headless(service):
-        return []
-    spec = spec_of(service)
-    places = {(address, port["port"]): ALLOCATED for address in spec.get("clusterIPs") or [spec["clusterIP"]]}
-    if spec.get("type") in ("NodePort", "LoadBalancer") and port.get("nodePort"):
-        nodes = [*config.node_port_addresses, *node_addresses(world)]
-        places |= {(address, port["nodePort"]): ALLOCATED for address in nodes}
-    for address in spec.get("externalIPs") or ():
-        places.setdefault((address, port["port"]), CHOSEN)
-    affinity: float = 0.0
-    if spec.get("sessionAffinity") == "ClientIP":
-        client_ip = (spec.get("sessionAffinityConfig") or {}).get("clientIP") or {}
-        affinity = float(client_ip.get("timeoutSeconds") or AFFINITY_TIMEOUT_S)
-    mode: ListenerMode = "http" if port.get("appProtocol") in HTTP_PROTOCOLS else "tcp"
-    backend = backend_name(key_of(service), port["port"])
-    return [
-        (Listener(f"{backend}/{address}:{number}", address, number, mode, backend, affinity_timeout_s=affinity), rank)
-        for (address, number), rank in places.items()
-        if _is_loopback(address)
-    ]
+    """The port that an Ingress means."""
+    ports = (port for port in served_ports(service) if transport_of(port) == "TCP")
+    return next((port for port in ports if port_matches(port, wanted)), None)
 
 
 def _note_ports_that_need_a_privilege(service: Object, config: Config, built: Built) -> None:
@@ -172,20 +132,20 @@ def _note_ports_that_need_a_privilege(service: Object, config: Config, built: Bu
 def _note_what_is_not_served(service: Object, built: Built) -> None:
     spec = spec_of(service)
     for port in spec.get("ports") or ():
-        protocol = port.get("protocol") or "TCP"
-        if protocol != SERVED_PROTOCOL and not is_headless(service):
-            text = f"port {port.get('port')}/{protocol} is not served: loopkube's data plane speaks TCP only"
+        protocol = transport_of(port)
+        if protocol not in SERVED_PROTOCOLS and not is_headless(service):
+            text = f"port {port.get('port')}/{protocol} is not served: loopkube's data plane speaks TCP and UDP"
             built.note(service, "UnsupportedProtocol", text)
     for address in spec.get("externalIPs") or ():
-        if not _is_loopback(address):
+        if not is_loopback(address):
             text = f"externalIP {address} is not served: only addresses in 127.0.0.0/8 belong to this machine alone"
             built.note(service, "UnsupportedExternalIP", text)
-    ignored = [
-        field
-        for field, plain in (("internalTrafficPolicy", "Cluster"), ("externalTrafficPolicy", "Cluster"))
-        if spec.get(field) not in (None, plain)
-    ]
-    ignored += [field for field in ("trafficDistribution", "loadBalancerSourceRanges") if spec.get(field)]
-    if ignored:
-        text = f"{', '.join(f'spec.{field}' for field in ignored)} of {name_of(service)}: not implemented, ignored"
+    if spec.get("loadBalancerSourceRanges"):
+        text = (
+            f"spec.loadBalancerSourceRanges of {name_of(service)}: not implemented, everybody on this machine may come"
+        )
         built.note(service, "UnsupportedField", text)
+    for annotation in TOPOLOGY_MODES:
+        if annotations_of(service).get(annotation, "").lower() not in ("", "disabled"):
+            text = f"{annotation}: not implemented, ignored: use spec.trafficDistribution"
+            built.note(service, "UnsupportedAnnotation", text)

@@ -43,6 +43,9 @@ ResourceType = Literal[
     "listener", "route", "routepolicy", "backend", "endpoint", "certificate", "zone", "record", "node"
 ]
 
+Place = tuple[str, int, str]
+"""(address, port, TCP or UDP)"""
+
 
 @dataclass(frozen=True, slots=True)
 class Listener:
@@ -67,6 +70,12 @@ class Listener:
     reads_terminating: bool = True  # KEP-1669: fall back on serving terminating endpoints when none is ready
     node: str = ""  # whose socket this is; "": the client's node counts (see Node)
     local: bool = False  # traffic policy Local: that node's endpoints only
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The sockets that it needs; no two listeners may have one in common."""
+        protocols = {"udp": ("UDP",), "dns": ("TCP", "UDP")}.get(self.mode, ("TCP",))
+        return tuple((self.address, self.port, protocol) for protocol in protocols)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,11 +135,11 @@ class Endpoint:
     terminating: bool
     node: str = ""
     zone: str = ""
-    hint_nodes: tuple[str, ...] = ()  # of EndpointSlice's hints (KEP-2433, KEP-3015): for whose clients it is
-    hint_zones: tuple[str, ...] = ()
     target: str = ""  # namespace/pod, for people
     triggered_at: float = 0.0  # Unix time, seconds
     by_name: bool = False  # `address` is a DNS name, to be looked up when a connection is made (ExternalName)
+    hint_nodes: tuple[str, ...] = ()  # of EndpointSlice's hints (KEP-2433, KEP-3015): for whose clients it is
+    hint_zones: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:

@@ -81,9 +81,12 @@ def ingress_class(name: str = "loopkube", controller: str = "loopkube.io/ingress
     }  # fmt: skip
 
 
-def node(name: str, address: str) -> Object:
+def node(name: str, address: str, *, zone: str = "", pods: str = "", created: str = "") -> Object:
     status = {"addresses": [{"type": "InternalIP", "address": address}, {"type": "Hostname", "address": name}]}
-    return {"apiVersion": "v1", "kind": "Node", "metadata": metadata(name), "status": status}
+    labels = {"topology.kubernetes.io/zone": zone} if zone else {}
+    meta = metadata(name, labels=labels, **({"creationTimestamp": created} if created else {}))
+    spec = {"podCIDR": pods, "podCIDRs": [pods]} if pods else {}
+    return {"apiVersion": "v1", "kind": "Node", "metadata": meta, "spec": spec, "status": status}
 
 
 def secret(name: str, namespace: str = "a", **files: str) -> Object:

@@ -95,7 +95,7 @@ class NetExec:
 
 
 async def ask_http(host: str, port: int, request: str) -> str:
-    reader, writer = await asyncio.open_connection(host, port)
+    reader, writer = await asyncio.open_connection(host, port, local_addr=(address(), 0))  # as from a pod of its own
     try:
         target = quote(request.lstrip("/"), safe="/?&=%")
         writer.write(f"GET /{target} HTTP/1.0\r\nHost: {host}:{port}\r\n\r\n".encode())
@@ -120,7 +120,7 @@ async def ask_udp(host: str, port: int, request: str) -> str:
             if not answer.done():
                 answer.set_exception(exc)
 
-    transport, _ = await loop.create_datagram_endpoint(Ask, remote_addr=(host, port))
+    transport, _ = await loop.create_datagram_endpoint(Ask, (address(), 0), (host, port))
     try:
         transport.sendto(request.encode())
         return (await answer).decode("utf-8", "replace")

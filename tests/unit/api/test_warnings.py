@@ -56,8 +56,8 @@ def test_a_warning_is_given_once() -> None:
 
 
 def test_harmless_values_are_no_reason() -> None:
-    assert not warnings_of(kinds.SERVICE)(service(externalTrafficPolicy="Cluster"), None)
-    assert warnings_of(kinds.SERVICE)(service(externalTrafficPolicy="Local"), None)
+    assert not warnings_of(kinds.SERVICE)(service(ports=[{"port": 53, "protocol": "UDP"}]), None)
+    assert warnings_of(kinds.SERVICE)(service(ports=[{"port": 53, "protocol": "SCTP"}]), None)
 
 
 def test_volumes_that_no_node_can_mount_say_so() -> None:

@@ -220,3 +220,29 @@ def test_pods_wake_the_services_that_select_them() -> None:
     assert list(watches[NODE](cluster.world, node("n0"))) == []
     foreign = {"metadata": {"name": "s", "namespace": "default", "labels": {"kubernetes.io/service-name": "web"}}}
     assert list(watches[ENDPOINT_SLICE](cluster.world, foreign)) == []
+
+
+@pytest.mark.parametrize(
+    ("distribution", "hints"),
+    [
+        ("PreferClose", {"forZones": [{"name": "z"}]}),
+        ("PreferSameZone", {"forZones": [{"name": "z"}]}),
+        ("PreferSameNode", {"forZones": [{"name": "z"}], "forNodes": [{"name": "n0"}]}),
+        (None, None),
+    ],
+)
+def test_traffic_distribution_is_said_by_hints_of_ready_endpoints(
+    distribution: str | None, hints: Object | None
+) -> None:
+    spec = {"trafficDistribution": distribution} if distribution else {}
+    cluster = with_pods(
+        pod("a", ip="127.244.0.1", ready=True, node="n0"), pod("b", ip="127.244.0.2", ready=False, node="n0"), **spec
+    )
+    cluster.add({**node("n0"), "metadata": {"name": "n0", "labels": {"topology.kubernetes.io/zone": "z"}}})
+    act(cluster)
+    found = endpoints(cluster)
+    assert found["a"].get("hints") == hints
+    assert "hints" not in found["b"]
+    cluster.edit(SERVICE, "web", lambda obj: obj["spec"].pop("trafficDistribution", None))
+    act(cluster)
+    assert "hints" not in endpoints(cluster)["a"], "a field that is taken away takes its hints with it"

@@ -9,7 +9,7 @@ from control.api.objects import Key, Object
 from control.mirror.world import LiveWorld, World
 from control.publish.build import affected, build, build_unit
 from control.publish.endpoints import Pieces
-from control.publish.unit import Config, Unit
+from control.publish.unit import FRAME, Config, Unit
 from dataplane.snapshot.model import Endpoint, Listener
 from tests.fakes.cluster_objects import (
     endpoint,
@@ -53,10 +53,12 @@ WORLD = World.of(
         (ingress("i", rule("h", path("api"))), ingress("i", rule("h", path("web"))),
          {ING, WEB, Unit("service", Key("a", "api"))}),
         (None, ingress_class(), {ING, WEB, Unit("ingress", Key("b", "j")), Unit("service", Key("b", "api"))}),
-        (None, node("n", "127.245.0.1"), {WEB}),
-        (node("n", "127.245.0.1"), node("n", "127.245.0.2"), {WEB}),
+        (None, node("n", "127.245.0.1"), {WEB, FRAME}),
+        (node("n", "127.245.0.1"), node("n", "127.245.0.2"), {WEB, FRAME}),
         (node("n", "127.245.0.1"), node("n", "127.245.0.1"), set()),
-        (node("n", "127.245.0.1"), None, {WEB}),
+        (node("n", "127.245.0.1"), node("n", "127.245.0.1", zone="z"), {FRAME}),
+        (node("n", "127.245.0.1"), node("n", "127.245.0.1", pods="127.244.0.0/24"), {FRAME}),
+        (node("n", "127.245.0.1"), None, {WEB, FRAME}),
     ],
 )  # fmt: skip
 def test_what_a_change_concerns(old: Object | None, new: Object | None, units: set[Unit]) -> None:

@@ -7,9 +7,10 @@ import pytest
 from control.api.objects import Key, Object
 from control.mirror.world import World
 from control.publish.annotations.backend import NO_TERMS, BackendTerms
+from control.publish.fronts import nodes
 from control.publish.service import Use, build_service
 from control.publish.unit import Built, Config
-from dataplane.snapshot.model import Backend, Endpoint, Listener
+from dataplane.snapshot.model import Backend, Endpoint, Listener, Node
 from tests.fakes.cluster_objects import endpoint, node, service, slice_
 
 WEB = Key("a", "web")
@@ -93,9 +94,25 @@ def test_external_ips_only_on_loopback_and_the_rest_is_said() -> None:
     assert [(note.reason, "192.0.2.1" in note.message) for note in found.notes] == [("UnsupportedExternalIP", True)]
 
 
-def test_udp_is_not_served_and_said() -> None:
-    found = built(service("web", {"port": 53, "protocol": "UDP", "name": "u"}, {"port": 53, "name": "t"}))
-    assert [each.name for each in listeners(found)] == ["a/web:53/127.96.0.9:53"]
+def test_one_number_may_be_a_port_of_tcp_and_one_of_udp() -> None:
+    found = built(
+        service("web", {"port": 53, "protocol": "UDP", "name": "u"}, {"port": 53, "name": "t"}),
+        slice_(
+            "s", "web", [endpoint("127.244.0.2", "p")],
+            ports=[{"name": "u", "port": 5353, "protocol": "UDP"}, {"name": "t", "port": 5300}],
+        ),
+    )  # fmt: skip
+    assert [(each.name, each.mode, each.backend) for each in listeners(found)] == [
+        ("a/web:53/udp/127.96.0.9:53", "udp", "a/web:53/udp"),
+        ("a/web:53/127.96.0.9:53", "tcp", "a/web:53"),
+    ]
+    assert [(each.backend, each.port) for each in endpoints(found)] == [("a/web:53/udp", 5353), ("a/web:53", 5300)]
+    assert found.notes == []
+
+
+def test_sctp_is_not_served_and_said() -> None:
+    found = built(service("web", {"port": 53, "protocol": "SCTP"}))
+    assert listeners(found) == []
     assert [note.reason for note in found.notes] == ["UnsupportedProtocol"]
 
 
@@ -110,12 +127,61 @@ def test_a_port_that_this_user_may_not_open_is_said() -> None:
 
 
 def test_fields_that_do_nothing_are_said() -> None:
-    found = built(service("web", internalTrafficPolicy="Local", trafficDistribution="PreferClose"))
-    (note,) = found.notes
-    assert note.reason == "UnsupportedField"
-    assert "internalTrafficPolicy" in note.message
-    assert "trafficDistribution" in note.message
-    assert built(service("web", internalTrafficPolicy="Cluster", externalTrafficPolicy="Cluster")).notes == []
+    mode = {"service.kubernetes.io/topology-mode": "Auto"}
+    found = built(service("web", loadBalancerSourceRanges=["10.0.0.0/8"], annotations=mode))
+    assert [note.reason for note in found.notes] == ["UnsupportedField", "UnsupportedAnnotation"]
+    assert "loadBalancerSourceRanges" in found.notes[0].message
+    assert built(service("web", annotations={"service.kubernetes.io/topology-mode": "Disabled"})).notes == []
+
+
+NODES = (
+    node("n0", "127.245.0.1", zone="z0", pods="127.244.0.0/24", created="2026-01-01T00:00:01Z"),
+    node("n1", "127.245.0.2", zone="z1", pods="127.244.1.0/24", created="2026-01-01T00:00:00Z"),
+)
+PORT = {"port": 80, "nodePort": 30080}
+
+
+@pytest.mark.parametrize(
+    ("within", "outside", "local"),
+    [
+        ("Cluster", "Cluster", {}),
+        ("Local", "Cluster", {"127.96.0.9": ""}),
+        ("Cluster", "Local", {"127.245.0.1": "n0", "127.245.0.2": "n1", "127.1.2.3": ""}),
+    ],
+)
+def test_whose_traffic_policy_counts_where(within: str, outside: str, local: dict[str, str]) -> None:
+    policies = {"internalTrafficPolicy": within, "externalTrafficPolicy": outside}
+    found = built(service("web", PORT, type="NodePort", externalIPs=["127.1.2.3"], **policies), *NODES)
+    at = {each.address: each for each in listeners(found)}
+    assert {*at} == {"127.96.0.9", "127.0.0.1", "127.245.0.1", "127.245.0.2", "127.1.2.3"}
+    assert {address: each.node for address, each in at.items() if each.local} == local
+    assert (at["127.245.0.1"].node, at["127.245.0.2"].node, at["127.0.0.1"].node) == ("n0", "n1", "")
+
+
+def test_a_load_balancer_with_policy_local_has_its_health_check_port_on_every_node() -> None:
+    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 31000}
+    found = built(service("web", PORT, {"port": 81, "name": "other"}, **spec), *NODES)
+    health = [each for each in listeners(found) if each.mode == "health"]
+    assert [(each.address, each.port, each.node, each.backend) for each in health] == [
+        ("127.245.0.1", 31000, "n0", "a/web:80"),
+        ("127.245.0.2", 31000, "n1", "a/web:80"),
+    ]
+    others = {**spec, "type": "NodePort"}, {**spec, "externalTrafficPolicy": "Cluster"}
+    for other in others:
+        assert not [each for each in listeners(built(service("web", PORT, **other), *NODES)) if each.mode == "health"]
+
+
+def test_hints_of_slices_are_handed_on() -> None:
+    hinted = {**endpoint("127.244.0.2"), "hints": {"forZones": [{"name": "z0"}], "forNodes": [{"name": "n0"}]}}
+    (found,) = endpoints(built(service("web"), slice_("s", "web", [hinted])))
+    assert (found.hint_nodes, found.hint_zones) == (("n0",), ("z0",))
+
+
+def test_the_oldest_node_is_where_everybody_else_comes_from() -> None:
+    assert nodes(World.of(NODES)) == [
+        Node("n0", ("127.244.0.0/24", "127.245.0.1/32"), "z0"),
+        Node("n1", ("127.244.1.0/24", "127.245.0.2/32", "127.0.0.0/8"), "z1"),
+    ]
 
 
 @pytest.mark.parametrize(
