@@ -56,7 +56,7 @@ def pods(cluster: Cluster) -> dict[str, str]:
 
 def address_on(cluster: Cluster, node: str) -> str:
     """An address of the node's pod range that no pod has."""
-    return cluster.get("node", node)["spec"]["podCIDR"].replace(".0/24", ".250")
+    return str(cluster.get("node", node)["spec"]["podCIDR"]).replace(".0/24", ".250")
 
 
 def met(address: str, port: int = 8080, source: str = "") -> set[str]:

@@ -15,6 +15,7 @@ from dataplane.dns.forward import Forwarder
 from dataplane.dns.server import DnsServer
 from dataplane.listen.accept import Gate, Service
 from dataplane.listen.tcp import Listeners
+from dataplane.listen.udp import Reader
 from dataplane.metrics import names as metrics
 from dataplane.metrics.registry import Registry
 from dataplane.snapshot.model import Listener, Record, Zone
@@ -31,7 +32,9 @@ class Served:
         self.server.update((), (ZONE, *RECORDS))
         gate = Gate(self.registry)
         self.listeners = Listeners(
-            lambda listener: Service(lambda client: self.server.stream()), gate, receive=self.server.receive
+            lambda listener: Service(lambda client: self.server.stream()),
+            gate,
+            receive=lambda listener, sock: Reader(self.server.receive(sock)),
         )
 
     @property
