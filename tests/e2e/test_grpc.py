@@ -22,6 +22,8 @@ from tests.fakes.certificates import self_signed
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
 HOST = "grpc.test"
+GONE, SAID = "gone.test", "said.test"
+"""Where there is no endpoint; where the Service's port does not say that it speaks HTTP/2, but the Ingress does."""
 PATIENCE_S = 20.0
 
 
@@ -89,14 +91,16 @@ class Servers:
             {
                 "apiVersion": "discovery.k8s.io/v1",
                 "kind": "EndpointSlice",
-                "metadata": {"name": f"grpc-{port}", "labels": {"kubernetes.io/service-name": "grpc"}},
+                "metadata": {"name": f"{name}-{port}", "labels": {"kubernetes.io/service-name": name}},
                 "addressType": "IPv4",
                 "ports": [{"name": "", "port": port, "protocol": "TCP"}],
                 "endpoints": [{"addresses": [ADDRESS]}],
             }
             for port in self.ports
+            for name in ("grpc", "grpc-unsaid")
         ]
-        return [service("grpc", ports=[{"port": 80, "appProtocol": "kubernetes.io/h2c"}]), *slices]
+        ports = [{"port": 80, "appProtocol": "kubernetes.io/h2c"}]
+        return [service("grpc", ports=ports), service("grpc-unsaid", ports=[{"port": 80}]), *slices]
 
     def stop(self) -> None:
         for server in self._running:
@@ -117,8 +121,11 @@ def authority(cluster: Cluster, servers: Servers) -> str:
     chain, key = self_signed(HOST)
     data = {name: base64.b64encode(text.encode()).decode() for name, text in (("tls.crt", chain), ("tls.key", key))}
     secret = {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "grpc"}, "type": "kubernetes.io/tls"}
-    tls = [{"hosts": [HOST], "secretName": "grpc"}]
+    tls = [{"hosts": [HOST, SAID, GONE], "secretName": "grpc"}]
     cluster.apply({**secret, "data": data}, ingress("grpc", (HOST, "Prefix", "/", backend("grpc")), tls=tls))
+    said = ingress("said", (SAID, "Prefix", "/", backend("grpc-unsaid")))
+    said["metadata"]["annotations"] = {"nginx.ingress.kubernetes.io/backend-protocol": "GRPC"}
+    cluster.apply(said)
     at = Ingress(cluster)
     until("the certificate", lambda: at.common_name(HOST) == HOST)
     return chain
@@ -127,12 +134,13 @@ def authority(cluster: Cluster, servers: Servers) -> str:
 Channel = Callable[[], Any]
 
 
-@pytest.fixture(params=["ingress", "service"])
+@pytest.fixture(params=["ingress", "annotation", "service"])
 def channel(request: pytest.FixtureRequest, cluster: Cluster, servers: Servers, authority: str) -> Iterator[Any]:
     """A channel to the servers, one way and the other."""
-    if request.param == "ingress":
+    if request.param != "service":
         at = Ingress(cluster)
-        named = [("grpc.ssl_target_name_override", HOST), ("grpc.default_authority", HOST)]
+        host = HOST if request.param == "ingress" else SAID
+        named = [("grpc.ssl_target_name_override", HOST), ("grpc.default_authority", host)]
         credentials = grpc.ssl_channel_credentials(authority.encode())
         found = grpc.secure_channel(f"{at.address}:{at.tls_port}", credentials, named)
     else:
@@ -201,10 +209,10 @@ def test_an_endpoint_that_is_not_there_is_unavailable(cluster: Cluster, authorit
     at = Ingress(cluster)
     cluster.apply(
         service("gone", ports=[{"port": 80, "appProtocol": "kubernetes.io/h2c"}]),
-        ingress("gone", ("gone.test", "Prefix", "/", backend("gone"))),
+        ingress("gone", (GONE, "Prefix", "/", backend("gone"))),
     )
-    until("the route", lambda: at.status("gone.test") == 503)
-    named = [("grpc.ssl_target_name_override", HOST), ("grpc.default_authority", "gone.test")]
+    until("the route", lambda: at.status(GONE) == 503)
+    named = [("grpc.ssl_target_name_override", HOST), ("grpc.default_authority", GONE)]
     credentials = grpc.ssl_channel_credentials(authority.encode())
     with grpc.secure_channel(f"{at.address}:{at.tls_port}", credentials, named) as channel:
         with pytest.raises(grpc.RpcError) as failed:
