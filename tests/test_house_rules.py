@@ -63,6 +63,7 @@ SHELLS = (
     "dataplane/dns/server.py",
     "dataplane/dns/forward.py",
     "dataplane/l7/proxy.py",
+    "dataplane/l7/lookup.py",
     "dataplane/l7/presence.py",
     "dataplane/l7/reset.py",
     "dataplane/l7/http2/connection.py",

@@ -32,6 +32,7 @@ from dataplane.l7.heads import RequestHeads, ResponseHeads
 from dataplane.l7.http2.opening import Opening
 from dataplane.l7.http2.upstream import Http2Upstream
 from dataplane.l7.limits import Limits
+from dataplane.l7.lookup import Lookup
 from dataplane.l7.presence import is_gone
 from dataplane.l7.upgrade import Tunnel
 from dataplane.l7.upstream import Upstream
@@ -40,6 +41,7 @@ from dataplane.pool.multiplexed import MultiplexedPool
 from dataplane.pool.plan import PoolLimits
 from dataplane.pool.pool import DialFailure, Pool
 from dataplane.snapshot import model
+from dataplane.snapshot.check import is_address
 from dataplane.table import Backend, Endpoint, Resolve
 
 log = logging.getLogger(__name__)
@@ -83,6 +85,7 @@ class HttpProxy:
         self.half_closed: set[Downstream] = set()
         self.upstreams: set[Upstream | Http2Upstream] = set()
         self.tunnels: set[Tunnel] = set()
+        self.names = Lookup(clock)
         self.draining = False
         self.refused = 0  # connections beyond Limits.connections_max
         self.counts: Counter[str] = Counter()  # faults of HTTP/2 peers, by the names of metrics.names.HTTP2_FAULTS
@@ -238,7 +241,18 @@ class HttpProxy:
 
     async def connect(self, factory: Callable[[], asyncio.Protocol], address: str, port: int) -> None:
         """Open a connection to an endpoint."""
-        await asyncio.get_running_loop().create_connection(factory, address, port)
+        loop = asyncio.get_running_loop()
+        if is_address(address):
+            await loop.create_connection(factory, address, port)
+            return
+        failure: OSError | None = None
+        for each in await self.names.addresses(address):
+            try:
+                await loop.create_connection(factory, each, port)
+                return
+            except OSError as error:
+                failure = error
+        raise failure or OSError(f"{address} has no address")
 
     def _dial(self, pool: AnyPool) -> None:
         task = asyncio.get_running_loop().create_task(self._connect(pool))

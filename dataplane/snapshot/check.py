@@ -45,7 +45,7 @@ def problem(resource: Resource) -> str:
 
 
 def _listener(item: Listener) -> str:
-    if not _is_address(item.address):
+    if not is_address(item.address):
         return f"address: {item.address!r} is no IP address"
     if not 0 < item.port < 65536:
         return f"port: {item.port} is no port"
@@ -103,9 +103,9 @@ def _backend(item: Backend) -> str:
 def _endpoint(item: Endpoint) -> str:
     if not item.backend or not item.id:
         return "backend and id: both are needed"
-    if item.by_name and (_is_address(item.address) or not HOST.fullmatch(item.address)):
+    if item.by_name and (is_address(item.address) or not HOST.fullmatch(item.address)):
         return f"address: {item.address!r} is no lowercase DNS name"
-    if not item.by_name and not _is_address(item.address):
+    if not item.by_name and not is_address(item.address):
         return f"address: {item.address!r} is no IP address"
     if not 0 < item.port < 65536:
         return f"port: {item.port} is no port"
@@ -126,7 +126,7 @@ def _zone(item: Zone) -> str:
     if not 0 <= item.ttl_s <= TTL_MAX_S:
         return f"ttl_s: {item.ttl_s} is not between 0 and {TTL_MAX_S}"
     for address, port in item.upstreams:
-        if not _is_address(address) or not 0 < port < 65536:
+        if not is_address(address) or not 0 < port < 65536:
             return f"upstreams: {address!r}, {port} is no address and port"
     return ""
 
@@ -170,7 +170,7 @@ def _is_written_as(text: str, family: type[IPv4Address | IPv6Address]) -> bool:
     return "%" not in text
 
 
-def _is_address(text: str) -> bool:
+def is_address(text: str) -> bool:
     return bool(IPV4.fullmatch(text) or IPV6.fullmatch(text))
 
 

@@ -168,3 +168,13 @@ def test_what_annotations_name_is_watched(cluster: Cluster, at: Ingress) -> None
     until("the ConfigMap", lambda: at.get("fields.test").headers["X-New"] == "yes")
     flows = [json.loads(line) for line in admin(cluster, "/flows").body.splitlines()]
     assert any(flow["outcome"] == "policy" and flow["status"] == 401 for flow in flows)
+
+
+def test_an_external_name_is_looked_up(cluster: Cluster, at: Ingress) -> None:
+    """The name is this machine's, and the port our own: so the request comes through twice, as two hosts."""
+    ports = [{"port": 80, "targetPort": at.port}]
+    outside = service("outside", type="ExternalName", externalName="localhost", ports=ports)
+    cluster.apply(outside, marked("external", {"upstream-vhost": "plain.test"}, to="outside"))
+    until("the ExternalName", lambda: at.status("external.test") == 200)
+    assert at.get("external.test").pod == "a"
+    delete(cluster, "ingress,service", "external", "outside")

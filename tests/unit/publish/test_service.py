@@ -38,7 +38,7 @@ def test_a_cluster_ip_port_is_a_listener_a_backend_and_its_endpoints() -> None:
     assert list(found.resources.values()) == [
         Listener("a/web:80/127.96.0.9:80", "127.96.0.9", 80, "tcp", "a/web:80"),
         Backend("a/web:80", "random", "none"),
-        Endpoint("a/web:80", "uid-p", "127.244.0.2", 8080, True, True, False, "n0", "", "a/p", 17.25),
+        Endpoint("a/web:80", "uid-p", "127.244.0.2", 8080, True, True, False, "n0", target="a/p", triggered_at=17.25),
     ]
     assert found.notes == []
 
