@@ -39,6 +39,9 @@ EMPTY_IS_A_VALUE_OF = frozenset({
     ("io.k8s.api.networking.v1.IngressClassParametersReference", "namespace"),
     ("io.k8s.api.core.v1.HostPathVolumeSource", "type"), ("io.k8s.api.storage.v1.StorageClass", "reclaimPolicy"),
     ("io.k8s.api.storage.v1.StorageClass", "volumeBindingMode"),
+    ("io.k8s.api.batch.v1.JobStatus", "failedIndexes"),
+    ("io.k8s.api.batch.v1.SuccessPolicyRule", "succeededIndexes"),
+    ("io.k8s.api.batch.v1.PodFailurePolicyOnExitCodesRequirement", "containerName"),
 })  # fmt: skip
 
 ZERO_IS_ABSENT = frozenset({
