@@ -134,6 +134,7 @@ class Applier:
         self._programming = registry.histogram(names.PROGRAMMING)
         self._version = registry.value(names.VERSION)
         self._version.value = -1
+        self._registry = registry
 
     def __call__(self, message: Message, received_at: float) -> Ack | Nack:
         if not isinstance(message, Update):
@@ -148,6 +149,7 @@ class Applier:
         self.log.append(_applied(message, received_at, now))
         self._applied.value += 1
         self._version.value = message.version
+        self._registry.replace(names.WARNINGS, {(reason,): count for reason, count in message.warnings})
         if message.triggered_at and not message.full:
             self._programming.observe(max(0.0, now - message.triggered_at))
         return Ack(message.version, now)

@@ -18,9 +18,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import NamedTuple, cast
 
-from control.api.kinds import INGRESS, SECRET, SERVICE
+from control.api.kinds import INGRESS, INGRESS_CLASS, SECRET, SERVICE
 from control.api.objects import Key, Object, annotations_of, key_of, meta, name_of, namespace_of, spec_of
-from control.mirror.ingress_class import is_ours
+from control.mirror.ingress_class import class_name_of, class_of, is_ours
 from control.mirror.world import World
 from control.publish.annotations.backend import NO_TERMS, BackendTerms, backend_terms
 from control.publish.annotations.policy import config_map_of, route_policy, secret_of
@@ -54,7 +54,10 @@ def build_ingress(world: World, key: Key, config: Config) -> Built:
     """All resources of an Ingress; none if it is not ours."""
     ingress = world.get(INGRESS, *key)
     built = Built(ingress)
-    if ingress is None or not is_ours(world, ingress, config.controller):
+    if ingress is None:
+        return built
+    if not is_ours(world, ingress, config.controller):
+        _note_that_nobody_serves_it(world, ingress, built)
         return built
     balance_of(ingress, "round-robin", built)  # notes a bad value
     reader = Reader(annotations_of(ingress))
@@ -229,6 +232,15 @@ def _add_certificates(world: World, ingress: Object, built: Built) -> set[str]:
         built.add(Certificate(f"{key}#{index}", hosts, *pair, (created, str(key), index)))
         encrypted |= {*hosts}
     return encrypted
+
+
+def _note_that_nobody_serves_it(world: World, ingress: Object, built: Built) -> None:
+    """An Ingress of another controller's class is none of our business; one of no class at all is nobody's."""
+    if class_of(world, ingress) is not None or not world.knows(INGRESS_CLASS):
+        return
+    name = class_name_of(ingress)
+    why = f"ingress class {name} does not exist" if name else "it names no class, and none is the default"
+    built.note(ingress, "IngressClassNotFound", f"not served: {why}")
 
 
 def _note_patterns_that_are_none(ingress: Object, reader: Reader, rule: Rule, built: Built) -> None:

@@ -10,6 +10,7 @@ An object that is the same as before is not even compared: builders keep what di
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 from typing import Literal
 
@@ -38,6 +39,8 @@ class Ledger:
         self.published: dict[ResourceKey, Resource] = {}
         self._units: dict[Unit, dict[ResourceKey, Resource]] = {}
         self._notes: dict[Unit, list[Note]] = {}
+        self._reasons: Counter[str] = Counter()  # of `_notes`
+        self._told: tuple[tuple[str, int], ...] = ()  # the warnings of the newest update
         self._places = Places()
         self._rules = Rules()
         self._claims: dict[Unit, dict[ResourceKey, Claim]] = {}
@@ -62,9 +65,12 @@ class Ledger:
             self._units[unit] = new
         else:
             self._units.pop(unit, None)
-        said = {(note.reason, note.message) for note in self._notes.pop(unit, ())}
+        before = self._notes.pop(unit, [])
+        said = {(note.reason, note.message) for note in before}
         if built.notes:
             self._notes[unit] = built.notes
+        self._reasons.subtract(note.reason for note in before)
+        self._reasons.update(note.reason for note in built.notes)
         return [note for note in built.notes if (note.reason, note.message) not in said] + notes
 
     def _settle(self, unit: Unit, built: Built) -> list[Note]:
@@ -80,8 +86,14 @@ class Ledger:
             self._changes[lane_of(key, listener)][key] = listener if is_served else None
         return notes
 
+    @property
+    def warnings(self) -> tuple[tuple[str, int], ...]:
+        """What cannot be served as it was written, counted by reason."""
+        counts = self._reasons + self._rules.counts + Counter({"AddressInUse": len(self._places)})
+        return tuple(sorted(counts.items()))
+
     def has_changes(self, lane: Lane) -> bool:
-        return bool(self._changes[lane])
+        return bool(self._changes[lane]) or (lane == "ingress" and self.warnings != self._told)
 
     def take(self, lanes: Collection[Lane], now: float) -> Update | None:
         """The next update, from the differences of some lanes; None when there is nothing to say."""
@@ -96,12 +108,14 @@ class Ledger:
                     self.published[key] = resource
                     upserts.append(resource)
             self._changes[lane].clear()
-        if not upserts and not removes:
+        told, self._told = self._told, self.warnings
+        if not upserts and not removes and told == self._told:
             return None
         self.version += 1
         causes = [item.triggered_at for item in upserts if isinstance(item, Endpoint) and item.triggered_at]
-        return Update(self.version, False, tuple(upserts), tuple(removes), min(causes, default=0.0), now)
+        oldest = min(causes, default=0.0)
+        return Update(self.version, False, tuple(upserts), tuple(removes), oldest, now, self._told)
 
     def full(self, now: float) -> Update:
         """Everything that has been said so far."""
-        return Update(self.version, True, tuple(self.published.values()), (), 0.0, now)
+        return Update(self.version, True, tuple(self.published.values()), (), 0.0, now, self._told)

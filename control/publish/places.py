@@ -58,6 +58,10 @@ class Places:
     def __repr__(self) -> str:
         return f"Places({len(self._claims)} held, {len(self._told)} claims in vain)"
 
+    def __len__(self) -> int:
+        """How many claims came to nothing."""
+        return len(self._told)
+
     def settle(
         self, old: Mapping[ResourceKey, Claim], new: Mapping[ResourceKey, Claim]
     ) -> tuple[list[tuple[Listener, bool]], list[Note]]:

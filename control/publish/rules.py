@@ -10,6 +10,7 @@ Default backends without a host are the whole table's: of several the oldest ser
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
@@ -47,14 +48,15 @@ class Rules:
 
     def __init__(self) -> None:
         self._claims: dict[Rule, dict[str, Claim]] = {}
-        self._told: dict[str, str] = {}  # a route's name -> what its owner was told
+        self._told: dict[str, tuple[str, str]] = {}  # a route's name -> the reason and text that its owner was told
 
     def __repr__(self) -> str:
         return f"Rules({len(self._claims)} rules, {len(self._told)} claims in vain)"
 
-    def __len__(self) -> int:
-        """How many claims came to nothing."""
-        return len(self._told)
+    @property
+    def counts(self) -> Counter[str]:
+        """How many claims came to nothing, by reason."""
+        return Counter(reason for reason, _ in self._told.values())
 
     def settle(self, old: Mapping[str, Route], built: Built) -> list[Note]:
         """A unit's routes by name were `old`, and it yields `built` now: who must be told."""
@@ -98,8 +100,8 @@ class Rules:
     def _say(self, claim: Claim, reason: str, text: str) -> Iterator[Note]:
         if not text:
             self._told.pop(claim.route.name, None)
-        elif self._told.get(claim.route.name) != text:
-            self._told[claim.route.name] = text
+        elif self._told.get(claim.route.name) != (reason, text):
+            self._told[claim.route.name] = reason, text
             yield Note(claim.owner, reason, text)
 
 

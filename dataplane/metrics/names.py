@@ -92,6 +92,12 @@ PROGRAMMING = Family(
 )
 UPDATES = Family("loopkube_updates_total", "counter", "Updates from the publisher: applied or refused.", ("result",))
 VERSION = Family("loopkube_snapshot_version", "gauge", "Version of the state in force; -1 before the first.")
+WARNINGS = Family(
+    "loopkube_warnings",
+    "gauge",
+    "What users wrote and cannot be served as written, by the reason of the Warning event about it.",
+    ("reason",),
+)
 FEED_CONNECTED = Family("loopkube_feed_connected", "gauge", "1 while connected to the publisher.")
 FEED_CONNECTS = Family("loopkube_feed_connects_total", "counter", "Connections made to the publisher.")
 

@@ -45,6 +45,7 @@ def encode_json(message: Message) -> bytes:
             "removes": message.removes,
             "triggered_at": message.triggered_at,
             "published_at": message.published_at,
+            "warnings": message.warnings,
         }
         return orjson.dumps({"update": fields})
     return orjson.dumps({"ack" if isinstance(message, Ack) else "nack": message})
@@ -76,7 +77,7 @@ def _update(fields: Any) -> Update:
     )
     upserts = tuple(_resource(item, f"update.upserts[{index}]") for index, item in enumerate(_list(fields, "upserts")))
     removes = tuple(_key(item, f"update.removes[{index}]") for index, item in enumerate(_list(fields, "removes")))
-    return Update(head.version, head.full, upserts, removes, head.triggered_at, head.published_at)
+    return Update(head.version, head.full, upserts, removes, head.triggered_at, head.published_at, head.warnings)
 
 
 def _list(fields: dict[str, Any], name: str) -> list[Any]:
@@ -112,6 +113,7 @@ class _Head:
     full: bool
     triggered_at: float = 0.0
     published_at: float = 0.0
+    warnings: tuple[tuple[str, int], ...] = ()
 
 
 class Decoder:

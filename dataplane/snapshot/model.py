@@ -237,6 +237,7 @@ class Update:
     removes: tuple[ResourceKey, ...] = ()
     triggered_at: float = 0.0  # Unix time of the oldest cause joined in this update; 0 = unknown
     published_at: float = 0.0
+    warnings: tuple[tuple[str, int], ...] = ()  # what users wrote and cannot be served: Warning events by reason
 
 
 @dataclass(frozen=True, slots=True)

@@ -150,6 +150,8 @@ def test_what_cannot_be_served_is_said_and_harms_nobody(cluster: Cluster, at: In
     assert "invalid perl operator" in wait_warning(cluster, "evil", "Unpublishable")
     assert "secret gone does not exist" in wait_warning(cluster, "closed", "Denied")
     assert at.status("evil.test", "/aaaa") == 404
+    metrics = admin(cluster, "/metrics").body
+    assert b'loopkube_warnings{reason="Unpublishable"} 1' in metrics
     younger = marked("younger", {}, host="plain.test", to="b")
     cluster.apply(younger)
     assert "default/plain" in wait_warning(cluster, "younger", "RuleConflict")

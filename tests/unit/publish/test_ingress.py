@@ -167,3 +167,18 @@ def test_broken_secrets_are_said_and_spoil_nothing_else(pairs: list[tuple[str, s
     broken = secret("s", tls_crt=chain, tls_key=key)
     broken["data"]["tls.crt"] = "%%%"
     assert "not base64" in said(broken)
+
+
+@pytest.mark.parametrize(
+    ("class_name", "more", "message"),
+    [
+        ("gone", [CLASS], "not served: ingress class gone does not exist"),
+        (None, [CLASS], "not served: it names no class, and none is the default"),
+        ("other", [CLASS, ingress_class("other", "example.com/other")], ""),
+        (None, [ingress_class("other", "example.com/other", default=True)], ""),
+    ],
+)
+def test_an_ingress_that_nobody_serves_is_said(class_name: str | None, more: list[Object], message: str) -> None:
+    found = built(WEB, *more, ingress("i", rule("h", path("web")), ingressClassName=class_name))
+    assert [note.message for note in found.notes] == ([message] if message else [])
+    assert [note.reason for note in found.notes] == (["IngressClassNotFound"] if message else [])

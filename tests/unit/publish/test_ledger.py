@@ -187,3 +187,29 @@ def test_a_note_is_new_once() -> None:
         return [note.message for note in ledger.rebuild(WEB, found)]
 
     assert [noted("x"), noted("x", "y"), noted("y"), noted("x")] == [["x"], ["y"], [], ["x"]]
+
+
+def test_warnings_are_counted_by_reason_and_said_by_themselves() -> None:
+    ledger = Ledger(0)
+    web, other = Unit("ingress", Key("a", "web")), Unit("ingress", Key("a", "other"))
+
+    def said(*reasons: str) -> Built:
+        built = Built(ingress("web"))
+        for reason in reasons:
+            built.note(ingress("web"), reason, reason)
+        return built
+
+    ledger.rebuild(web, said("SecretNotFound", "BadAnnotation"))
+    ledger.rebuild(other, said("BadAnnotation"))
+    assert ledger.has_changes("ingress")
+    update = ledger.take(LANES, 0.0)
+    assert update is not None
+    assert (update.upserts, update.warnings) == ((), (("BadAnnotation", 2), ("SecretNotFound", 1)))
+    assert ledger.full(0.0).warnings == update.warnings
+    assert not ledger.has_changes("ingress")
+    ledger.rebuild(web, said())
+    update = ledger.take(LANES, 0.0)
+    assert update is not None
+    assert update.warnings == (("BadAnnotation", 1),)
+    ledger.rebuild(other, said("BadAnnotation"))
+    assert ledger.take(LANES, 0.0) is None

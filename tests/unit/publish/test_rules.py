@@ -45,10 +45,10 @@ def test_the_younger_one_is_told_whoever_comes_first() -> None:
         assert told[1] == [
             ("new", "RuleConflict", "host h, path /a (Prefix) is served by the older Ingress a/old: ignored here")
         ]
-        assert len(book.rules) == 1
+        assert book.rules.counts == {"RuleConflict": 1}
         assert [book.settle(each) for each in pair] == [[], []]  # and only once
         assert book.settle(pair[0], gone=True) == []
-        assert len(book.rules) == 0
+        assert book.rules.counts == {}
         assert book.settle(pair[0]) == told[1]  # it comes back, and takes the rule again
 
 
@@ -82,7 +82,7 @@ def test_a_canary_needs_one_and_only_one_main() -> None:
     alone = ("canary", "CanaryAlone", text)
     assert book.settle(at("canary", 2, annotations=CANARY)) == [alone]
     assert book.settle(at("main", 3)) == []
-    assert len(book.rules) == 0
+    assert book.rules.counts == {}
     text = "host h, path /a (Prefix) already has a canary by the older Ingress a/canary: ignored here"
     assert book.settle(at("second", 4, annotations=CANARY)) == [("second", "RuleConflict", text)]
     assert book.settle(at("main", 3), gone=True) == [alone]
