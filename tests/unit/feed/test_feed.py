@@ -10,7 +10,7 @@ import pytest
 
 from dataplane.feed import Applier, Feed, updates_in
 from dataplane.metrics import names
-from dataplane.metrics.registry import Family, Registry
+from dataplane.metrics.registry import Family, Registry, Value
 from dataplane.metrics.updates import ENDPOINTS_NAMED, UPDATES_KEPT, AppliedUpdate
 from dataplane.snapshot.codec import ContractError, Decoder, encode, encode_json
 from dataplane.snapshot.model import Ack, Backend, Message, Nack, Update
@@ -228,3 +228,12 @@ def test_a_bad_file_says_where(tmp_path: Path, content: bytes, message: str) -> 
     path.write_bytes(content)
     with pytest.raises(ContractError, match=message):
         list(updates_in(path))
+
+
+def test_warnings_are_those_of_the_newest_update() -> None:
+    registry = Registry()
+    apply = Applier(lambda update: None, registry, lambda: 0.0)
+    for version, warnings in enumerate([(("BadSecret", 2), ("Denied", 1)), (("Denied", 3),)]):
+        apply(Update(version, version == 0, warnings=warnings), 0.0)
+    (children,) = (found for family, found in registry.read() if family is names.WARNINGS)
+    assert {labels: child.value for labels, child in children.items() if isinstance(child, Value)} == {("Denied",): 3}

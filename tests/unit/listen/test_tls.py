@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 
 import pytest
 from cryptography import x509
@@ -27,12 +27,12 @@ def certificate(name: str, *hosts: str, made_for: str = "") -> Certificate:
 class Bench:
     """A TLS listener and a client that trusts anybody."""
 
-    def __init__(self) -> None:
+    def __init__(self, protocol: Callable[[], asyncio.Protocol] = asyncio.Protocol) -> None:
         self.certificates = Certificates()
         self.registry = Registry()
         sock = open_socket("127.0.0.1", 0)
         self.port: int = sock.getsockname()[1]
-        service = Service(lambda client: asyncio.Protocol(), self.certificates.context)
+        service = Service(lambda client: protocol(), self.certificates.context)
         self.acceptor = Acceptor("web", sock, service, Gate(self.registry))
 
     async def handshake(
@@ -76,7 +76,6 @@ async def test_the_name_asked_for_chooses(bench: Bench) -> None:
     assert (await bench.handshake("A.COM"))[0] == "a.com"
 
 
-@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
 @pytest.mark.parametrize(
     ("offered", "agreed"),
     [(("http/1.1", "h2"), "h2"), (("http/1.1",), "http/1.1"), (("h2",), "h2"), (("spdy/3",), None), ((), None)],
@@ -89,6 +88,7 @@ async def test_http_2_is_agreed_on_with_whoever_offers_it(
     assert session.selected_alpn_protocol() == agreed
 
 
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1_1 is deprecated")
 async def test_tls_1_2_is_the_oldest(bench: Bench) -> None:
     bench.certificates.update([certificate("a", "a.com")])
     _, session = await bench.handshake("a.com")
@@ -100,6 +100,72 @@ async def test_tls_1_2_is_the_oldest(bench: Bench) -> None:
     assert cipher[0].startswith("ECDHE-")
     with pytest.raises((ssl.SSLError, ConnectionError)):
         await bench.handshake("a.com", newest=ssl.TLSVersion.TLSv1_1)
+
+
+@pytest.mark.parametrize(
+    "cipher",
+    [
+        "AES128-GCM-SHA256",  # no forward secrecy
+        "ECDHE-ECDSA-AES128-SHA256:ECDHE-RSA-AES128-SHA256",  # CBC
+        "ECDHE-ECDSA-AES256-SHA:ECDHE-RSA-AES256-SHA",  # CBC with SHA-1
+    ],
+)
+async def test_weak_ciphers_are_not_spoken(bench: Bench, cipher: str) -> None:
+    bench.certificates.update([certificate("a", "a.com")])
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(f"{cipher}:@SECLEVEL=0")
+    with pytest.raises((ssl.SSLError, ConnectionError)):
+        await asyncio.open_connection("127.0.0.1", bench.port, ssl=context, server_hostname="a.com")
+
+
+class Echo(asyncio.Protocol):
+    """Sends back what comes."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        self.transport.write(data)  # type: ignore[attr-defined]
+
+
+async def test_no_connection_is_lost_while_certificates_are_swapped_under_load() -> None:
+    bench = Bench(Echo)
+    pairs = [certificate(name, "a.com", made_for=name) for name in ("one.a.com", "two.a.com")]
+    bench.certificates.update(pairs[:1])
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    shown: set[str] = set()
+    done = 0
+
+    async def client() -> None:
+        nonlocal done
+        for _ in range(6):
+            reader, writer = await asyncio.open_connection(
+                "127.0.0.1", bench.port, ssl=context, server_hostname="a.com"
+            )
+            der = writer.get_extra_info("ssl_object").getpeercert(binary_form=True)
+            shown.add(x509.load_der_x509_certificate(der).subject.rfc4514_string().removeprefix("CN="))
+            for number in range(5):  # what was negotiated stays in use over every swap
+                writer.write(b"%d" % number)
+                assert await reader.readexactly(1) == b"%d" % number
+            writer.transport.abort()
+            done += 1
+
+    async with asyncio.timeout(WAIT_S):
+        clients = [asyncio.ensure_future(client()) for _ in range(6)]
+        swaps = 0
+        while not all(task.done() for task in clients):
+            swaps += 1
+            bench.certificates.update([pairs[swaps % 2]])
+            await asyncio.sleep(0)
+        await asyncio.gather(*clients)
+    bench.acceptor.close()
+    assert (done, shown) == (36, {"one.a.com", "two.a.com"})
+    assert swaps > 36
+    assert bench.registry.value(names.TLS_FAILURES, "web").value == 0
 
 
 async def test_without_a_certificate_for_the_name_the_handshake_fails(bench: Bench) -> None:
