@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from control.api.decode import check
 from control.api.kinds import NAMESPACE, POD, SERVICE_ACCOUNT, Kind, kind_of
 from control.api.objects import (
     Key,
@@ -25,6 +26,8 @@ from control.api.objects import (
     spec_of,
     uid_of,
 )
+from control.api.rows import RESOURCES
+from control.api.schema import schema_of
 from control.controllers.action import Absent, Action, Bind, Create, Delete, Emit, Patch, Purge, Update
 from control.mirror.world import LiveWorld, World
 
@@ -43,9 +46,13 @@ class Rejected(Exception):
 
 
 class Cluster:
-    """`refuses` may reject creates, as admission does; `listeners` hear (kind, old, new) after each change."""
+    """`refuses` may reject creates, as admission does; `listeners` hear (kind, old, new) after each change.
 
-    def __init__(self) -> None:
+    With `drops_empty`, objects are kept as the server keeps them: without what Go leaves out when it is empty.
+    """
+
+    def __init__(self, *, drops_empty: bool = False) -> None:
+        self.drops_empty = drops_empty
         self.world = LiveWorld()
         self.world._known = None
         self.now = START
@@ -195,9 +202,10 @@ class Cluster:
         metadata.setdefault("generation", 1)
         if kind == NAMESPACE:
             obj.setdefault("spec", {}).setdefault("finalizers", ["kubernetes"])
-        return self._commit(kind, None, obj)
+        return self._commit(kind, None, self._kept(kind, obj))
 
     def _replace(self, kind: Kind, obj: Object) -> Object:
+        obj = self._kept(kind, obj)
         old = self.objects[kind, key_of(obj)]
         if without_version(obj) == without_version(old):
             return old
@@ -208,6 +216,9 @@ class Cluster:
         if obj.get("spec") != old.get("spec") or (is_deleting(obj) and not is_deleting(old)):
             obj["metadata"] = {**meta(obj), "generation": meta(old).get("generation", 0) + 1}
         return self._commit(kind, old, obj)
+
+    def _kept(self, kind: Kind, obj: Object) -> Object:
+        return check(obj, schema_of(RESOURCES[kind].definition)).obj if self.drops_empty else obj
 
     def _commit(self, kind: Kind, old: Object | None, obj: Object) -> Object:
         self.revision += 1

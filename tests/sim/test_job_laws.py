@@ -50,7 +50,7 @@ class Play:
 
     def __init__(self, obj: Object, seed: int, failing: float) -> None:
         self.rng = Random(seed)
-        self.cluster = Cluster()
+        self.cluster = Cluster(drops_empty=True)
         self.cluster.add(namespace())
         self.cluster.add(obj)
         self.fates: dict[str, str] = {}
@@ -216,7 +216,7 @@ class Tower:
 
     def __init__(self, obj: Object, seed: int = 0) -> None:
         self.rng = Random(seed)
-        self.cluster = Cluster()
+        self.cluster = Cluster(drops_empty=True)
         self.cluster.add(namespace())
         self.made: list[Object] = []
         self.cluster.listeners.append(self._note)

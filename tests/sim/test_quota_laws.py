@@ -32,7 +32,7 @@ class Play:
 
     def __init__(self, seed: int) -> None:
         self.rng = Random(seed)
-        self.cluster = Cluster()
+        self.cluster = Cluster(drops_empty=True)
         self.cluster.refuses = self._refuses
         web = replica_set(replicas=3)
         web["spec"]["template"]["spec"]["nodeName"] = "n0"
