@@ -38,6 +38,9 @@ Selector = Mapping[str, Any] | Callable[[Object], bool]
 """A LabelSelector object, a plain map of labels, or any predicate over the object."""
 
 
+NamesOf = Callable[[Object], Iterable[str]]
+"""The names of other objects that an object mentions."""
+
 SELECTOR = "spec.selector"
 
 
@@ -138,6 +141,13 @@ class World:
             return []
         return _within(_sorted(shelf.index(path).bins.get(value)), namespace)
 
+    def naming(self, kind: Kind, names_of: NamesOf, name: str, namespace: str = "") -> Objects:
+        """The objects that name `name`, as `names_of` (a module's function, under which the index is kept) says."""
+        shelf = self._shelves.get(kind)
+        if shelf is None:
+            return []
+        return _within(_sorted(shelf.named(names_of).get(name)), namespace)
+
     def version(self, kind: Kind, path: str, value: str) -> int:
         """A number that changes whenever the answer of `by_field` for everywhere does: what to remember it by."""
         shelf = self._shelves.get(kind)
@@ -226,13 +236,14 @@ class _Index:
 class _Shelf:
     """The objects of one kind: by key, in order, by controller and by the fields that were asked for."""
 
-    __slots__ = ("_indexes", "_keys", "controlled", "objects")
+    __slots__ = ("_indexes", "_keys", "_named", "controlled", "objects")
 
     def __init__(self) -> None:
         self.objects: dict[Key, Object] = {}
         self.controlled = _Index(_controller_uid)
         self._keys: list[Key] = []
         self._indexes: dict[str, _Index] = {}
+        self._named: dict[NamesOf, dict[str, dict[Key, Object]]] = {}
 
     def in_order(self, namespace: str) -> Objects:
         objects = self.objects
@@ -261,6 +272,16 @@ class _Shelf:
         self.controlled.move(key, old, new)
         for index in self._indexes.values():
             index.move(key, old, new)
+        for names_of, bins in self._named.items():
+            _rename(bins, key, names_of(old) if old is not None else (), names_of(new) if new is not None else (), new)
+
+    def named(self, names_of: NamesOf) -> dict[str, dict[Key, Object]]:
+        found = self._named.get(names_of)
+        if found is None:
+            found = self._named[names_of] = {}
+            for key, obj in self.objects.items():
+                _rename(found, key, (), names_of(obj), obj)
+        return found
 
     def index(self, path: str) -> _Index:
         found = self._indexes.get(path)
@@ -269,6 +290,21 @@ class _Shelf:
             for key, obj in self.objects.items():
                 found.move(key, None, obj)
         return found
+
+
+def _rename(
+    bins: dict[str, dict[Key, Object]], key: Key, before: Iterable[str], after: Iterable[str], new: Object | None
+) -> None:
+    """Takes a key out of the bins `before` and puts its object into those of `after`."""
+    for name in before:
+        held = bins.get(name)
+        if held is not None:
+            held.pop(key, None)
+            if not held:
+                del bins[name]
+    if new is not None:
+        for name in after:
+            bins.setdefault(name, {})[key] = new
 
 
 def _bin_of(path: str) -> Callable[[Object], str]:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 from control.api.kinds import CONFIG_MAP, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NODE, SECRET, SERVICE, Kind
 from control.api.objects import Key, Object, key_of, labels_of, namespace_of, spec_of
+from control.mirror.ingress_class import is_ours
 from control.mirror.world import World
 from control.publish.endpoints import Pieces
 from control.publish.fronts import addresses_of, location_of, nodes
@@ -62,7 +63,7 @@ def build_unit(world: World, unit: Unit, config: Config, pieces: Pieces | None =
 def uses_of_service(world: World, key: Key, config: Config) -> list[Use]:
     return [
         use
-        for ingress in world.list(INGRESS, key.namespace)
+        for ingress in world.naming(INGRESS, services_of, key.name, key.namespace)
         for use in uses_of(world, ingress, config)
         if use.service == key
     ]
@@ -97,17 +98,16 @@ def affected(world: World, kind: Kind, old: Object | None, new: Object | None, c
         elif kind == SERVICE:
             found.add(Unit("service", key))
             if old is None or new is None or _ports_of(old) != _ports_of(new):
-                found |= {Unit("ingress", each) for each in _ingresses_to(world, key, config)}
+                named = world.naming(INGRESS, services_of, key.name, key.namespace)
+                found |= {Unit("ingress", key_of(each)) for each in named if is_ours(world, each, config.controller)}
         elif kind == INGRESS:
             found |= _of_ingress(world, obj, config)
         elif kind == SECRET:
-            for ingress in world.list(INGRESS, namespace_of(obj)):
-                if key.name in secrets_of(ingress):
-                    found.add(Unit("ingress", key_of(ingress)))
+            named = world.naming(INGRESS, secrets_of, key.name, key.namespace)
+            found |= {Unit("ingress", key_of(each)) for each in named}
         elif kind == CONFIG_MAP:
-            for ingress in world.list(INGRESS, namespace_of(obj)):
-                if key.name in config_maps_of(ingress):
-                    found.add(Unit("ingress", key_of(ingress)))
+            named = world.naming(INGRESS, config_maps_of, key.name, key.namespace)
+            found |= {Unit("ingress", key_of(each)) for each in named}
     if kind == INGRESS_CLASS:
         for ingress in world.list(INGRESS):
             found |= _of_ingress(world, ingress, config)
@@ -125,14 +125,6 @@ def _of_ingress(world: World, ingress: Object, config: Config) -> set[Unit]:
     """An Ingress and the Services that it names, ours or not: whose it was before is not known here."""
     found = {Unit("ingress", key_of(ingress))}
     return found | {Unit("service", Key(namespace_of(ingress), name)) for name in services_of(ingress)}
-
-
-def _ingresses_to(world: World, service: Key, config: Config) -> set[Key]:
-    return {
-        key_of(ingress)
-        for ingress in world.list(INGRESS, service.namespace)
-        if any(use.service == service for use in uses_of(world, ingress, config))
-    }
 
 
 def _ports_of(service: Object) -> tuple[object, object]:

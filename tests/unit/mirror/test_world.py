@@ -144,3 +144,28 @@ def test_those_whose_selector_may_match_are_found_by_one_label() -> None:
     assert world.selecting(NODE, pod) == []
     world.put(SERVICE, {**rows[0], "spec": {"selector": {"app": "z"}}})
     assert [key_of(one).name for one in world.selecting(SERVICE, pod)] == ["b", "d"]
+
+
+def mentioned(obj: Object) -> list[str]:
+    return [volume["configMap"]["name"] for volume in obj["spec"].get("volumes", [])]
+
+
+def test_objects_are_found_by_the_names_that_they_mention() -> None:
+    def pod_with(name: str, *mentions: str, namespace: str = "a") -> Object:
+        volumes = [{"name": each, "configMap": {"name": each}} for each in mentions]
+        meta = {"namespace": namespace, "name": name}
+        return {"apiVersion": "v1", "kind": "Pod", "metadata": meta, "spec": {"volumes": volumes}}
+
+    def found(name: str, namespace: str = "") -> list[str]:
+        return [obj["metadata"]["name"] for obj in world.naming(POD, mentioned, name, namespace)]
+
+    world = LiveWorld()
+    assert found("x") == []
+    world.put(POD, pod_with("b", "x", "y"))
+    world.put(POD, pod_with("a", "x"))
+    world.put(POD, pod_with("c", "x", namespace="other"))
+    assert (found("x"), found("x", "a"), found("y"), found("z")) == (["a", "b", "c"], ["a", "b"], ["b"], [])
+    world.put(POD, pod_with("b", "z"))
+    assert (found("x"), found("y"), found("z")) == (["a", "c"], [], ["b"])
+    world.remove(POD, Key("a", "a"))
+    assert found("x") == ["c"]
