@@ -69,8 +69,11 @@ class ClientStream:
     def data(self, data: bytes, size: int, *, ended: bool) -> None:
         """A piece of the request's body; `size` is what it took of the window."""
         self._unacknowledged += size
-        talk = self.talk
-        if data and not ended and talk.state in OPEN:  # the last piece goes with the end
+        talk, body_max = self.talk, self.proxy.limits.body_max
+        if body_max and talk.bytes_in + len(data) > body_max and talk.state in OPEN:
+            self.ended = ended
+            talk.refuse(413, f"the body is longer than {body_max} bytes")
+        elif data and not ended and talk.state in OPEN:  # the last piece goes with the end
             talk.body(data)
         elif ended:
             self._last(data)

@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 class Http2Upstream(Connection):
     """A connection to an endpoint, owned by its pool."""
 
-    __slots__ = ("_next", "_told", "began", "leaving", "made", "pool", "served", "streams")
+    __slots__ = ("_heard", "_next", "began", "leaving", "made", "pool", "served", "streams")
 
     def __init__(self, proxy: HttpProxy, pool: MultiplexedPool, began: float) -> None:
         super().__init__(proxy, is_client=True)
@@ -48,6 +48,7 @@ class Http2Upstream(Connection):
         self.served = 0
         self.leaving = False  # no place on it is lent any more
         self.streams: dict[int, EndpointStream] = {}
+        self._heard = began
         self._next = 1
         self.handlers = {
             ResponseReceived: self._response,
@@ -74,6 +75,8 @@ class Http2Upstream(Connection):
         return min(STREAMS_MAX, self.link.remote_settings.max_concurrent_streams) - len(self.streams)
 
     def lend(self, *, reused: bool) -> EndpointStream:
+        if not self.streams:
+            self._heard = self.proxy.clock()  # nothing was asked before
         stream = self.streams[self._next] = EndpointStream(self, self._next, reused=reused)
         self._next += 2
         return stream
@@ -100,6 +103,10 @@ class Http2Upstream(Connection):
         self.handlers = {}
 
     # what the endpoint sent
+
+    def data_received(self, data: bytes) -> None:
+        self._heard = self.proxy.clock()
+        super().data_received(data)
 
     def _feed(self, data: bytes) -> None:
         super()._feed(data)
@@ -194,6 +201,9 @@ class Http2Upstream(Connection):
             return
         self.link.cut(stream.id, code if code is not None else ErrorCodes.CANCEL)
         self.touch()
+        if code is ErrorCodes.CANCEL and self.proxy.clock() - self._heard >= self.pool.limits.connect_timeout_s:
+            self.leaving = True  # silent since requests were sent: perhaps nobody is there any more
+            self.pool.retire(self)
         if not self.streams:
             self.set_deadline(self.proxy.clock() + self.pool.limits.idle_timeout_s)
         if self.leaving:

@@ -264,3 +264,13 @@ async def test_too_many_connections_are_told_so() -> None:
         await other.until(lambda: other.goaways)
         assert other.goaways == [(ErrorCodes.NO_ERROR, 0)]
         assert (await client.ask(GET)).status == 200
+
+
+async def test_a_body_that_is_too_long_is_refused() -> None:
+    async with Http2Proxied(limits=Limits(body_max=10)) as proxied:
+        client = await proxied.http2()
+        assert (await client.ask(request(b"POST"), b"x" * 10)).status == 200
+        assert (await client.ask(request(b"POST", b"/", (b"content-length", b"11")), b"x" * 11)).status == 413
+        assert (await client.ask(request(b"POST"), b"x" * 11)).status == 413
+        assert (await client.ask(GET)).status == 200
+        assert proxied.leases == 0

@@ -321,3 +321,24 @@ async def test_a_backend_that_changes_its_protocol_changes_its_connections() -> 
         proxied.apply(proxied.endpoint(0, proxied.origin.port))
         assert (await client.ask(GET)).body == b"ok"
         assert b"GET / HTTP/1.1" in proxied.origin.received
+
+
+async def test_a_connection_that_is_silent_when_a_request_is_given_up_is_lent_no_more() -> None:
+    async def script(peer: Http2Peer, exchange: Exchange) -> None:
+        if exchange.headers[b":path"] == b"/good":
+            await respond(peer, exchange)
+
+    async with Http2Proxied(to=script, backend={"response_timeout_s": 9.0}) as proxied:
+        client = await proxied.http2()
+        lost = client.open(GET)
+        await proxied.until(lambda: proxied.far.requests)
+        await proxied.pass_time(1)
+        cancelled = client.open(GET)
+        await proxied.until(lambda: len(proxied.far.requests) == 2)
+        client.reset(cancelled)
+        assert (await client.ask(request(path=b"/good"))).status == 200
+        assert len(proxied.far.connections) == 1
+        await proxied.pass_time(10)
+        assert (await client.answer(lost)).status == 504
+        assert (await client.ask(request(path=b"/good"))).status == 200
+        assert len(proxied.far.connections) == 2
