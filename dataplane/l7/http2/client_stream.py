@@ -16,6 +16,7 @@ from dataplane.l7.events import Fields, Framing, Refusal, Request, Response
 from dataplane.l7.exchange import CLOSED, CONNECTING, IDLE, OPEN, SENDING
 from dataplane.l7.headers import Edge
 from dataplane.l7.http2 import translate
+from dataplane.l7.http2.link import Headers
 from dataplane.l7.http2.outbox import Line
 
 if TYPE_CHECKING:
@@ -104,7 +105,14 @@ class ClientStream:
 
     def answer(self, response: Response, body: bytes, request: Request | None, complete: bool) -> bool:
         headers = translate.response_headers(response, self.proxy.date)
-        if not body or (request is not None and request.terms.is_head):
+        if request is not None and request.terms.is_head:
+            body = b""
+        short = len(response.head) <= translate.MEMO_MAX and not self._connection.full
+        if short and self._connection.link.send_whole(self.id, headers, body):
+            self._connection.guard.earn(1)
+            self._sent_all = True
+            self._connection.touch()
+        elif not body:
             self._head(headers, ended=True)
         else:
             self._head(headers, ended=False)
@@ -142,7 +150,7 @@ class ClientStream:
             self.set_deadline(now + self.proxy.limits.send_timeout_s)
             self._queued = self.line.size
 
-    def _head(self, headers: translate.Headers, *, ended: bool) -> None:
+    def _head(self, headers: Headers, *, ended: bool) -> None:
         link = self._connection.link
         if link.takes(self.id):
             link.send_headers(self.id, headers, end_stream=ended)
@@ -153,7 +161,7 @@ class ClientStream:
     def _queue(self, data: bytes) -> None:
         self._connection.outbox.put(self, data)
 
-    def _finish(self, trailers: translate.Headers) -> None:
+    def _finish(self, trailers: Headers) -> None:
         self._connection.outbox.finish(self, trailers)
         self._connection.touch()
 

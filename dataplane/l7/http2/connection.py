@@ -20,14 +20,14 @@ from h2.exceptions import ProtocolError
 
 from dataplane.l7.deadlines import NEVER
 from dataplane.l7.http2.guard import Guard
-from dataplane.l7.http2.link import Link
+from dataplane.l7.http2.link import FRAME_SIZE, Link
 from dataplane.l7.http2.outbox import Outbox
 
 if TYPE_CHECKING:
     from dataplane.l7.proxy import HttpProxy
 
-SLICE: Final = 16 * 1024
-"""How much is looked at before the guard is asked and answers are written: RFC 9113's frame size."""
+SLICE: Final = FRAME_SIZE
+"""How much is looked at before the guard is asked and answers are written."""
 
 UNREAD_MAX: Final = 256 * 1024
 """What may wait in the transport's buffer before the peer is not read: four of its high-water marks. Heads and

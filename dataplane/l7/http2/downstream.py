@@ -21,12 +21,12 @@ from typing import TYPE_CHECKING
 from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, RequestReceived, StreamEnded, StreamReset, TrailersReceived
 
-from dataplane.l7.events import Refusal
+from dataplane.l7.events import Refusal, Request
 from dataplane.l7.headers import Edge, edge_of
 from dataplane.l7.http2 import translate
 from dataplane.l7.http2.client_stream import ClientStream
 from dataplane.l7.http2.connection import Connection
-from dataplane.l7.http2.link import LAST_STREAM, STREAMS_MAX
+from dataplane.l7.http2.link import LAST_STREAM, STREAMS_MAX, Headers
 
 if TYPE_CHECKING:
     from dataplane.l7.downstream import Site
@@ -36,9 +36,20 @@ if TYPE_CHECKING:
 class Http2Downstream(Connection):
     """A client's connection."""
 
-    __slots__ = ("_edge", "_goodbye", "_leaving", "_left", "site", "streams")
+    __slots__ = (
+        "_edge",
+        "_goodbye",
+        "_last_ended",
+        "_last_headers",
+        "_last_request",
+        "_leaving",
+        "_left",
+        "site",
+        "streams",
+    )
 
     _edge: Edge
+    _last_request: Request
 
     def __init__(self, proxy: HttpProxy, site: Site) -> None:
         super().__init__(proxy, is_client=False)
@@ -46,6 +57,8 @@ class Http2Downstream(Connection):
         self.streams: dict[int, ClientStream] = {}
         self._leaving = False  # the first GOAWAY is out, or the client's is in
         self._goodbye = False  # the last one is
+        self._last_headers: Headers | None = None  # clients repeat themselves, and the decoder remembers blocks
+        self._last_ended = False
         self._left = 0  # what the transport had not taken when that was asked last
         self.handlers = {
             RequestReceived: self._request,
@@ -91,16 +104,24 @@ class Http2Downstream(Connection):
             self._refuse_stream(id)
             return
         stream = self.streams[id] = ClientStream(self, id, self._edge)
+        headers, ended = event.headers, event.stream_ended is not None
+        if headers is self._last_headers and ended is self._last_ended:
+            stream.begin(self._last_request, ended=ended)
+            return
         try:
-            head = translate.request_head(event.headers, ended=event.stream_ended is not None)
-            if len(head) > self.proxy.limits.head_max:
-                raise Refusal(431, f"the head is longer than {self.proxy.limits.head_max} bytes")
-            request = self.proxy.requests.parse(head)
+            request = self._parse(headers, ended=ended)
         except Refusal as refusal:
             self.proxy.counts["malformed"] += 1
             stream.refuse(refusal)
             return
-        stream.begin(request, ended=event.stream_ended is not None)
+        self._last_headers, self._last_ended, self._last_request = headers, ended, request
+        stream.begin(request, ended=ended)
+
+    def _parse(self, headers: Headers, *, ended: bool) -> Request:
+        head = translate.request_head(headers, ended=ended)
+        if len(head) > self.proxy.limits.head_max:
+            raise Refusal(431, f"the head is longer than {self.proxy.limits.head_max} bytes")
+        return self.proxy.requests.parse(head)
 
     def _refuse_stream(self, id: int) -> None:
         """Not looked at: the client may ask again (RFC 9113 8.7)."""

@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections import deque
 from typing import Protocol
 
-from dataplane.l7.http2.link import Link
-from dataplane.l7.http2.translate import Headers
+from dataplane.l7.http2.link import Headers, Link
 
 
 class Outgoing(Protocol):

@@ -22,8 +22,7 @@ from typing import Final
 from dataplane.l7.events import Fields, Refusal, Response
 from dataplane.l7.grammar import HOST, TOKEN
 from dataplane.l7.headers import may_trail
-
-Headers = list[tuple[bytes, bytes]]
+from dataplane.l7.http2.link import Headers
 
 NAME: Final = re.compile(rb"[!#$%&'*+\-.^_`|~0-9a-z]+")
 VALUE: Final = re.compile(rb"(?:[!-~\x80-\xff](?:[\t -~\x80-\xff]*[!-~\x80-\xff])?)?")

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import pytest
 from h2.errors import ErrorCodes
-from h2.events import ConnectionTerminated, DataReceived, RequestReceived, StreamReset
+from h2.events import (
+    ConnectionTerminated,
+    DataReceived,
+    RequestReceived,
+    ResponseReceived,
+    StreamEnded,
+    StreamReset,
+)
 from h2.exceptions import ProtocolError
 from h2.settings import SettingCodes
 from hyperframe.frame import DataFrame, GoAwayFrame, HeadersFrame, PriorityFrame
@@ -122,3 +129,34 @@ def test_what_may_be_sent_follows_the_streams_state() -> None:
     server.cut(1, ErrorCodes.CANCEL)  # once is enough
     assert not server.takes(1)
     assert not server.takes(99)
+
+
+@pytest.mark.parametrize("body", [b"", b"hello"])
+def test_a_whole_answer_is_what_the_library_would_have_made_of_it(body: bytes) -> None:
+    client, server = opened()
+    windows = server.outbound_flow_control_window, server.streams[1].outbound_flow_control_window
+    assert server.send_whole(1, [(b":status", b"200"), (b"x-a", b"1")], body)
+    events = client.receive_data(server.data_to_send())
+    [head] = [event for event in events if isinstance(event, ResponseReceived)]
+    assert head.headers == [(b":status", b"200"), (b"x-a", b"1")]
+    assert b"".join(event.data for event in events if isinstance(event, DataReceived)) == body
+    assert any(isinstance(event, StreamEnded) for event in events)
+    assert server.outbound_flow_control_window == windows[0] - len(body)
+    assert server.streams[1].outbound_flow_control_window == windows[1] - len(body)
+    assert not server.takes(1)
+    assert not server.send_whole(1, [(b":status", b"200")], body)
+    client.end_stream(1)
+    server.receive_data(client.data_to_send())
+    assert server.open_inbound_streams == 0
+
+
+def test_what_windows_do_not_let_pass_is_not_sent_as_a_whole() -> None:
+    _, server = opened()
+    server.streams[1].outbound_flow_control_window = 4
+    assert not server.send_whole(1, [(b":status", b"200")], b"hello")
+    server.streams[1].outbound_flow_control_window = 5
+    server.outbound_flow_control_window = 4
+    assert not server.send_whole(1, [(b":status", b"200")], b"hello")
+    server.outbound_flow_control_window = 5
+    server.data_to_send()
+    assert server.send_whole(1, [(b":status", b"200")], b"hello")
