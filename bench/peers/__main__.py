@@ -42,7 +42,12 @@ def main() -> None:
         sys.exit(f"{error}: {NEEDS}")
     print(table(figures, missing))
     if options.json is not None:
-        versions = {"nginx": version("nginx", "-v"), "haproxy": version("haproxy", "-v"), "wrk": version("wrk", "-v")}
+        versions = {
+            "nginx": version("nginx", "-v"),
+            "haproxy": version("haproxy", "-v"),
+            "wrk": version("wrk", "-v"),
+            "h2load": version("h2load", "--version"),
+        }
         settings = {"rounds": options.rounds, "seconds": options.seconds, **provenance(), "programs": versions}
         options.json.write_text(json.dumps(as_json(figures, missing, settings), indent=1) + "\n")
     if not all(goal["met"] for goal in goals(figures)):

@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 from h2.errors import ErrorCodes
+from h2.events import PingAckReceived
 from hyperframe.frame import GoAwayFrame, PingFrame
 
 from dataplane.l7.http2.link import LAST_STREAM
@@ -59,6 +60,20 @@ async def test_an_idle_connection_is_told_and_closed_and_ping_does_not_keep_it()
         await proxied.pass_time(26)
         await client.until(client.closed.is_set)
         assert client.goaways == [(ErrorCodes.NO_ERROR, 1)]
+
+
+async def test_a_ping_is_answered_between_requests_and_during_one() -> None:
+    async def script(connection: OriginConnection) -> None:
+        await connection.rest()
+
+    async with Http2Proxied(script) as proxied:
+        client = await proxied.http2()
+        for _ in range(2):
+            client.events.clear()
+            client.link.ping(b"8 octets")
+            client.flush()
+            await client.until(lambda: any(isinstance(event, PingAckReceived) for event in client.events))
+            client.open(GET)
 
 
 async def test_a_client_that_never_asks_is_not_waited_for() -> None:
