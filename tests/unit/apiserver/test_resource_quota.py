@@ -142,6 +142,35 @@ async def test_an_update_may_grow_as_far_as_the_quota_goes() -> None:
         assert (await api.patch(f"{SERVICES}/b", {"spec": {"ports": ports}})).status == 200
 
 
+async def test_claims_use_storage_of_their_class_and_grow_within_it() -> None:
+    async with cluster() as api:
+        gold = {"metadata": {"name": "gold"}, "provisioner": "example.com/p", "allowVolumeExpansion": True}
+        assert (await api.post("/apis/storage.k8s.io/v1/storageclasses", gold)).status == 201
+        limit = {"persistentvolumeclaims": "3", "gold.storageclass.storage.k8s.io/requests.storage": "3Gi"}
+        await limited(api, limit)
+
+        def claim(name: str, size: str, class_name: str = "gold") -> Object:
+            spec = {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": size}}}
+            return {"metadata": {"name": name}, "spec": {**spec, "storageClassName": class_name}}
+
+        claims = f"{CORE}/persistentvolumeclaims"
+        assert (await api.post(claims, claim("a", "2Gi"))).status == 201
+        assert (await api.post(claims, claim("b", "2Gi"))).message == (
+            'persistentvolumeclaims "b" is forbidden: exceeded quota: q, requested: '
+            "gold.storageclass.storage.k8s.io/requests.storage=2Gi, used: "
+            "gold.storageclass.storage.k8s.io/requests.storage=2Gi, limited: "
+            "gold.storageclass.storage.k8s.io/requests.storage=3Gi"
+        )
+        assert (await api.post(claims, claim("b", "2Gi", "other"))).status == 201
+        await api.patch(f"{claims}/a/status", {"status": {"phase": "Bound"}})
+
+        def grown(size: str) -> Object:
+            return {"spec": {"resources": {"requests": {"storage": size}}}}
+
+        assert "exceeded quota: q, requested: " in (await api.patch(f"{claims}/a", grown("4Gi"))).message
+        assert (await api.patch(f"{claims}/a", grown("3Gi"))).status == 200
+
+
 async def test_a_quota_that_is_passed_refuses_only_more() -> None:
     async with cluster() as api:
         for name in "ab":
