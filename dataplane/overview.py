@@ -40,6 +40,8 @@ def overview(
                 "pathType": route.path_type,
                 "backend": route.backend,
                 "default": route.is_default,
+                "policy": route.policy,
+                "canary": route.is_canary,
             }
             for route in table.routes
         ],

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from control.api.kinds import ENDPOINT_SLICE, SERVICE, kind_of
 from control.api.objects import Key, Object, key_of
 from control.mirror.world import LiveWorld
+from control.publish.annotations.table import PREFIX
 from control.publish.build import affected, build, build_unit, units
 from control.publish.endpoints import Pieces
 from control.publish.ledger import LANES, Lane, Ledger
@@ -22,6 +23,7 @@ from tests.fakes.cluster_objects import (
     endpoint,
     ingress,
     ingress_class,
+    metadata,
     node,
     path,
     rule,
@@ -32,7 +34,21 @@ from tests.fakes.cluster_objects import (
 
 CONFIG = Config(http_port=81)  # a port that a Service may want at the same address
 PAIR = self_signed("one")
+EXTERNAL = {"type": "ExternalName", "externalName": "db"}
 names = st.sampled_from(["web", "api"])
+marks = st.sampled_from(
+    [
+        None,
+        {"loopkube.io/balance": "least-request"},
+        {"loopkube.io/balance": "?"},
+        {PREFIX + "default-backend": "api"},
+        {PREFIX + "auth-type": "basic", PREFIX + "auth-secret": "s"},
+        {PREFIX + "custom-headers": "c"},
+        {PREFIX + "canary": "true", PREFIX + "canary-weight": "5"},
+        {PREFIX + "proxy-read-timeout": "5", PREFIX + "server-alias": "g"},
+        {PREFIX + "use-regex": "true", PREFIX + "mirror-target": "x"},
+    ]
+)
 balances = st.sampled_from([None, {"loopkube.io/balance": "least-request"}, {"loopkube.io/balance": "?"}])
 services = st.builds(
     lambda name, port, spec, annotations: service(name, port, annotations=annotations, **spec),
@@ -41,7 +57,13 @@ services = st.builds(
         [{"port": 80}, {"port": 80, "name": "http", "nodePort": 30080}, {"port": 81, "appProtocol": "http"}]
     ),
     st.sampled_from(
-        [{}, {"type": "NodePort"}, {"externalIPs": ["127.0.0.1"]}, {"clusterIP": "None"}, {"type": "ExternalName"}]
+        [
+            {},
+            {"type": "NodePort"},
+            {"externalIPs": ["127.0.0.1"]},
+            {"clusterIP": "None"},
+            {"type": "ExternalName", "externalName": "db"},
+        ]
     ),
     balances,
 )
@@ -66,7 +88,7 @@ ingresses = st.builds(
     st.sampled_from(["loopkube", "other", None]),
     st.sampled_from([None, backend("web")]),
     st.sampled_from([[], [{"hosts": ["h"], "secretName": "s"}]]),
-    balances,
+    marks,
 )
 classes = st.builds(
     lambda controller, default: ingress_class("loopkube", controller, default=default),
@@ -74,8 +96,13 @@ classes = st.builds(
     st.booleans(),
 )
 nodes = st.builds(node, st.sampled_from(["n0", "n1"]), st.sampled_from(["127.245.0.1", "127.245.0.2"]))
-secrets = st.sampled_from([secret("s", tls_crt="x"), secret("s", tls_crt=PAIR[0], tls_key=PAIR[1])])
-objects = st.one_of(services, slices, slices, ingresses, ingresses, classes, nodes, secrets)
+secrets = st.sampled_from(
+    [secret("s", tls_crt="x"), secret("s", tls_crt=PAIR[0], tls_key=PAIR[1]), secret("s", auth="jo:{SHA}x")]
+)
+config_maps = st.sampled_from([{"X-A": "b"}, {"Connection": "close"}]).map(
+    lambda data: {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("c", "a"), "data": data}
+)
+objects = st.one_of(services, slices, slices, ingresses, ingresses, ingresses, classes, nodes, secrets, config_maps)
 
 
 def timeless(resources: dict[ResourceKey, Resource]) -> dict[ResourceKey, Resource]:
@@ -109,6 +136,10 @@ def test_what_was_said_is_what_the_world_means(first: list[Object], changes: lis
             worker = publish(ledger, world, dirty, lanes, worker, memory)
     worker = publish(ledger, world, dirty, LANES, worker, memory)
     assert timeless(worker) == timeless(ledger.published) == timeless(build(world, CONFIG))
+    fresh = Ledger(1)
+    for unit in units(world):
+        fresh.rebuild(unit, build_unit(world, unit, CONFIG))
+    assert ledger.warnings == fresh.warnings
 
 
 def publish(
