@@ -14,7 +14,7 @@ terms of its own: then it gets a flavour of its own.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import NamedTuple, cast
 
@@ -84,6 +84,8 @@ def build_ingress(world: World, key: Key, config: Config) -> Built:
         )
         built.add(route)
         _note_patterns_that_are_none(ingress, reader, rule, built)
+    if reader.get("from-to-www-redirect", False):
+        _add_redirects(ingress, hosts, built)
     _terms(ingress, reader)
     _note_annotations(ingress, reader, built)
     return built
@@ -206,6 +208,20 @@ def _fallback(world: World, ingress: Object, reader: Reader, built: Built) -> st
         text = f"{PREFIX}default-backend: service {namespace_of(ingress)}/{name} does not exist or has no TCP port"
         built.note(ingress, "ServiceNotFound", text)
     return ""
+
+
+def _add_redirects(ingress: Object, hosts: Iterable[str], built: Built) -> None:
+    """from-to-www-redirect: hosts with www. to those without, or the other way; only where they have no rules."""
+    key = key_of(ingress)
+    wanted = [host for host in hosts if host and not host.startswith("*.")]
+    for index, host in enumerate(wanted):
+        other = host.removeprefix("www.") if host.startswith("www.") else f"www.{host}"
+        if other not in wanted:
+            policy = RoutePolicy(f"{key}:{other}", redirect_host=host)
+            built.add(policy)
+            order = (meta(ingress).get("creationTimestamp") or "", str(key), index)
+            route = Route(policy.name, TABLE, other, "/", "Prefix", NOWHERE, order, is_default=True, policy=policy.name)
+            built.add(route)
 
 
 def _add_certificates(world: World, ingress: Object, built: Built) -> set[str]:

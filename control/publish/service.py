@@ -73,6 +73,9 @@ def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], p
             if transport == "TCP" and port_matches(port, use.port):
                 name = backend_name(key, port["port"], use.flavour)
                 built.add(use.terms.backend(name, ingress_policy, config, protocol))
+                if use.terms.via_service and not is_headless(service):
+                    built.add(_itself(service, port, name))
+                    continue
                 built.resources.update(endpoints_of(name, slices, port_name, transport, pieces))
     return built
 
@@ -88,6 +91,13 @@ def _add_external(service: Object, uses: Iterable[Use], config: Config, built: B
         built.add(use.terms.backend(name, chosen_balance(service) or "round-robin", config))
         id_, by_name = f"{external}:{port}", not _is_address(external)
         built.add(Endpoint(name, id_, external, port, True, True, False, target=external, by_name=by_name))
+
+
+def _itself(service: Object, port: Object, backend: str) -> Endpoint:
+    """The Service as an endpoint: its cluster IP, where its own listener balances."""
+    address, number = spec_of(service)["clusterIP"], port["port"]
+    target = str(key_of(service))
+    return Endpoint(backend, f"{address}:{number}", address, number, True, True, False, target=target)
 
 
 def external_port(service: Object, wanted: int | str) -> int:

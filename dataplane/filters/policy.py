@@ -51,13 +51,15 @@ class Shared:
             self.entry.append(CrossOrigin(spec.cors))
         if spec.redirect is not None:
             self.entry.append(redirect.to_url(spec.redirect))
+        if spec.redirect_host:
+            self.entry.append(redirect.to_other_host(spec.redirect_host))
         self.filters: list[Filter] = []
         if spec.limits is not None:
             self.filters.append(Limiter(spec.limits))
-        if spec.allow or spec.deny:
-            self.filters.append(Access(spec.allow, spec.deny))
+        doors: list[Filter] = [Access(spec.allow, spec.deny)] if spec.allow or spec.deny else []
         if spec.auth is not None:
-            self.filters.append(Authentication(spec.auth))
+            doors.append(Authentication(spec.auth))
+        self.filters += [_either(*doors)] if spec.any_suffices and len(doors) == 2 else doors
 
 
 class Alternative(NamedTuple):
@@ -157,6 +159,18 @@ def _bounded(body_max: int) -> Filter:
 def _denied(why: str) -> Filter:
     answer = Answer(503, why)
     return lambda asked, passage: answer
+
+
+def _either(access: Filter, authentication: Filter) -> Filter:
+    """satisfy any: whoever comes from the right network needs no password; whoever does not is asked for it."""
+
+    def filter_(asked: Asked, passage: Passage) -> Answer | None:
+        if access(asked, passage) is None:
+            passage.removes = passage.removes | {b"authorization"}
+            return None
+        return authentication(asked, passage)
+
+    return filter_
 
 
 def _https(spec: RoutePolicy, route: Route) -> list[Filter]:

@@ -1,7 +1,7 @@
 """Answers that send the client elsewhere, in the order in which ingress-nginx's configuration makes them happen.
 
 `app_root`: "/" alone goes to a path of the application (302, with the scheme and host that were asked for).
-`permanent-redirect`, `temporal-redirect`: every request goes to one URL.
+`permanent-redirect`, `temporal-redirect`: every request goes to one URL; `from-to-www-redirect`: to one host.
 `ssl-redirect`: what came without TLS goes to https with its path and query, 308 (ingress-nginx's http-redirect-code).
 The port of the https listener is named unless it is 443; clients of a laptop's 8080 would find nobody at 443.
 """
@@ -33,6 +33,17 @@ def to_app_root(root: str) -> Filter:
 def to_url(spec: Redirect) -> Filter:
     answer = moved(spec.status, spec.to.encode())
     return lambda asked, passage: answer
+
+
+def to_other_host(host: str) -> Filter:
+    """from-to-www-redirect; 308, ingress-nginx's http-redirect-code."""
+    name = host.encode()
+
+    def filter_(asked: Asked, passage: Passage) -> Answer | None:
+        port = asked.host[len(without_port(asked.host)) :]
+        return moved(308, b"%b://%b%b%b" % (asked.scheme, name, port, asked.target))
+
+    return filter_
 
 
 def to_https(spec: HttpsRedirect) -> Filter:

@@ -106,6 +106,7 @@ class RoutePolicy:
     name: str
     denied: str = ""  # why no request may pass: each is answered 503, as ingress-nginx does
     redirect: Redirect | None = None
+    redirect_host: str = ""  # every request is sent to this host, 308, with scheme, port and target as they came
     https: HttpsRedirect | None = None
     app_root: str = ""  # where requests for "/" are sent
     cors: Cors | None = None
@@ -113,6 +114,7 @@ class RoutePolicy:
     allow: tuple[str, ...] = ()  # networks; others get 403
     deny: tuple[str, ...] = ()  # networks that get 403
     auth: BasicAuth | None = None
+    any_suffices: bool = False  # of `allow` and `auth`, as nginx's "satisfy any"; else both must fit
     body_max: int = 0
     rewrite_target: str = ""  # the whole path is replaced by it; $1 to $9 are the groups of the route's path
     forwarded_prefix: str = ""  # X-Forwarded-Prefix, with the same groups

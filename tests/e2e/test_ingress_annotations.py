@@ -43,6 +43,8 @@ INGRESSES = [
     marked("forced", {"force-ssl-redirect": "true"}),
     marked("encrypted", {}, tls=[{"hosts": ["encrypted.test"]}]),
     marked("root", {"app-root": "/app"}),
+    marked("bare", {"from-to-www-redirect": "true"}),
+    marked("through", {"service-upstream": "true"}),
     marked("cors", {"enable-cors": "true", "cors-allow-origin": "https://*.shop.example"}),
     marked("inside", {"whitelist-source-range": "127.0.0.0/8", "denylist-source-range": "127.9.9.9"}),
     marked("outside", {"whitelist-source-range": "10.0.0.0/8"}),
@@ -94,6 +96,7 @@ def test_clients_are_sent_elsewhere(at: Ingress) -> None:
     assert location(at.get("encrypted.test", "/x?y")) == (308, https.format("encrypted"))
     assert location(at.get("root.test")) == (302, "http://root.test/app")
     assert at.status("root.test", "/app") == 200
+    assert location(at.get("www.bare.test", "/x?y")) == (308, "http://bare.test/x?y")
 
 
 def test_scripts_of_some_origins_may_read(at: Ingress) -> None:
@@ -144,6 +147,7 @@ def test_a_canary_is_asked_for(cluster: Cluster, at: Ingress) -> None:
 def test_further_hosts_and_spare_backends(at: Ingress) -> None:
     assert at.get("other.test").pod == "a"
     assert at.get("spare.test").pod == "b"
+    assert at.get("through.test").pod == "a"
 
 
 def test_what_cannot_be_served_is_said_and_harms_nobody(cluster: Cluster, at: Ingress) -> None:

@@ -25,6 +25,7 @@ class BackendTerms:
 
     policy: Policy | None = None
     protocol: Protocol | None = None
+    via_service: bool = False  # its cluster IP is the endpoint
     connect_timeout_s: float | None = None
     send_timeout_s: float | None = None
     response_timeout_s: float | None = None
@@ -67,6 +68,7 @@ def backend_terms(reader: Reader, policy: Policy | None) -> BackendTerms:
         causes = CAUSES
     return BackendTerms(
         policy=policy or ("round-robin" if balance is not None else None),
+        via_service=reader.get("service-upstream", False),
         protocol=PROTOCOLS.get(reader.get("backend-protocol", "")),
         connect_timeout_s=reader.get("proxy-connect-timeout"),
         send_timeout_s=reader.get("proxy-send-timeout"),

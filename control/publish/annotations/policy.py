@@ -57,6 +57,7 @@ def route_policy(
         "allow": reader.strict("allowlist-source-range", ()),
         "deny": reader.strict("denylist-source-range", ()),
         "auth": _auth(reader, world, key),
+        "any_suffices": reader.get("satisfy", "all") == "any",
         "body_max": reader.get("proxy-body-size", 0),
         "rewrite_target": rewrite,
         "forwarded_prefix": reader.get("x-forwarded-prefix", ""),

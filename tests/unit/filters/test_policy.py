@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any
 
 import pytest
@@ -115,3 +116,18 @@ def test_the_fallback_serves_while_the_backend_cannot() -> None:
         assert found.backend.name == chosen
         expected = b"X-Code: 503\r\nX-Namespace: a\r\nX-Ingress-Name: i\r\n" if chosen == "f" else b""
         assert found.passage.lines == expected
+
+
+@pytest.mark.parametrize(
+    ("client", "password", "status"), [("10.0.0.1", "", 0), ("192.0.2.7", "pw", 0), ("192.0.2.7", "guess", 401)]
+)
+def test_any_door_suffices_if_told_so(client: str, password: str, status: int) -> None:
+    auth = BasicAuth("r", (("jo", "{PLAIN}pw"),))
+    spec = RoutePolicy("a/i", allow=("10.0.0.0/8",), auth=auth, any_suffices=True)
+    fields = {"Authorization": "Basic " + base64.b64encode(f"jo:{password}".encode()).decode()} if password else {}
+    found = policy(spec).decide(asked(client=client, fields=fields))
+    if status:
+        assert isinstance(found, Answer)
+        assert found.status == status
+    else:
+        assert way(found).passage.removes == {b"authorization"}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from dataplane.filters.redirect import to_app_root, to_https, to_url
+from dataplane.filters.redirect import to_app_root, to_https, to_other_host, to_url
 from dataplane.snapshot.policy import HttpsRedirect, Redirect
 from tests.fakes.asked import asked, through
 
@@ -51,3 +51,11 @@ def test_everything_goes_to_one_url() -> None:
     assert (answer.status, answer.text, answer.lines) == (
         301, "Moved Permanently", b"Location: https://new.example\r\n",
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(("host", "scheme"), [("www.h.example", "http"), ("www.h.example:8443", "https")])
+def test_another_host_with_all_the_rest(host: str, scheme: str) -> None:
+    answer, _ = through(to_other_host("h.example"), asked("/a?b", host=host, scheme=scheme.encode()))
+    assert answer is not None
+    port = host[13:]
+    assert (answer.status, answer.lines) == (308, f"Location: {scheme}://h.example{port}/a?b\r\n".encode())

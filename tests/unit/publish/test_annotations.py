@@ -15,7 +15,7 @@ from control.publish.annotations.table import ALIASES, PREFIX, REFUSED, SUPPORTE
 from control.publish.build import build, uses_of_service
 from control.publish.ingress import build_ingress
 from control.publish.unit import Built, Config
-from dataplane.snapshot.model import Backend, Route, RoutePolicy
+from dataplane.snapshot.model import Backend, Endpoint, Route, RoutePolicy
 from dataplane.snapshot.policy import (
     BasicAuth,
     Canary,
@@ -105,6 +105,10 @@ URL = "https://new.example/a?b=c"
         (
             {"auth-type": "basic", "auth-secret": "a/map", "auth-secret-type": "auth-map"},
             {"auth": BasicAuth("", (("jo", "{SHA}x"),))},
+        ),
+        (
+            {"auth-type": "basic", "auth-secret": "map", "auth-secret-type": "auth-map", "satisfy": "any"},
+            {"auth": BasicAuth("", (("jo", "{SHA}x"),)), "any_suffices": True},
         ),
         ({"proxy-body-size": "8m"}, {"body_max": 8 << 20}),
         ({"proxy-body-size": "1K"}, {"body_max": 1024}),
@@ -355,3 +359,22 @@ def pair() -> tuple[str, str]:
     from tests.fakes.certificates import self_signed
 
     return self_signed("h")
+
+
+def test_hosts_with_and_without_www_lead_to_each_other() -> None:
+    rules = [rule(host, path("web")) for host in ("a.x", "www.b.x", "c.x", "www.c.x", "*.d.x", "")]
+    made = ingress("i", *rules, annotations={PREFIX + "from-to-www-redirect": "true"})
+    found = build_ingress(World.of([*OBJECTS, made]), Key("a", "i"), Config())
+    assert found.notes == []
+    sent = {item.host: item.policy for item in found.resources.values() if isinstance(item, Route) and item.is_default}
+    policies = {item.name: item.redirect_host for item in found.resources.values() if isinstance(item, RoutePolicy)}
+    assert {host: policies[name] for host, name in sent.items()} == {"www.a.x": "a.x", "b.x": "www.b.x"}
+
+
+def test_a_service_may_be_the_endpoint_itself() -> None:
+    made = ingress("i", rule("h", path("web")), annotations={PREFIX + "service-upstream": "true"})
+    state = build(World.of([*OBJECTS, made]), Config())
+    found = [item for item in state.values() if isinstance(item, Endpoint)]
+    assert [(item.backend, item.address, item.port, item.ready) for item in found] == [
+        ("a/web:80@ingress/i", "127.96.0.9", 80, True)
+    ]
