@@ -18,6 +18,7 @@ import orjson
 from control.api.kinds import POD_DISRUPTION_BUDGET
 from control.api.objects import (
     Object,
+    condition_of,
     format_time,
     is_condition_true,
     is_deleting,
@@ -31,7 +32,7 @@ from control.api.selectors import selector_of
 from control.api.status import StatusError, forbidden
 
 DISRUPTED_PODS_MAX = 2000  # eviction.go's MaxDisruptedPodSize
-RETRY_AFTER_S = 10
+RETRY_AFTER_S = 10  # only while the budget is not counted yet; a client must not sleep on a budget that is used up
 VIOLATES = "Cannot evict pod as it would violate the pod's disruption budget."
 
 
@@ -63,7 +64,9 @@ def charged(budget: Mapping[str, Any], pod: str, now: datetime) -> Object:
     """The budget after one eviction; raises the refusal if it has none to give."""
     status = status_of(budget)
     if (status.get("observedGeneration") or 0) < (meta(budget).get("generation") or 0):
-        raise _refusal(f"The disruption budget {name_of(budget)} is still being processed by the server.")
+        raise _refusal(
+            f"The disruption budget {name_of(budget)} is still being processed by the server.", RETRY_AFTER_S
+        )
     allowed = status.get("disruptionsAllowed") or 0
     if allowed < 0:
         raise forbidden(POD_DISRUPTION_BUDGET, name_of(budget), "pdb disruptions allowed is negative")
@@ -71,10 +74,7 @@ def charged(budget: Mapping[str, Any], pod: str, now: datetime) -> Object:
         why = "DisruptedPods map too big - too many evictions not confirmed by PDB controller"
         raise forbidden(POD_DISRUPTION_BUDGET, name_of(budget), why)
     if allowed == 0:
-        healthy = (
-            f"{status.get('desiredHealthy') or 0} healthy pods and has {status.get('currentHealthy') or 0} currently"
-        )
-        raise _refusal(f"The disruption budget {name_of(budget)} needs {healthy}")
+        raise _refusal(_why_none(budget))
     after: Object = orjson.loads(orjson.dumps(budget))
     after["status"]["disruptionsAllowed"] = allowed - 1
     after["status"].setdefault("disruptedPods", {})[pod] = format_time(now)
@@ -92,9 +92,25 @@ def _set_insufficient(budget: Object, now: datetime) -> None:
             condition.update(reason="InsufficientPods", observedGeneration=meta(budget).get("generation", 0))
 
 
-def _refusal(why: str) -> StatusError:
-    causes = [{"reason": "DisruptionBudget", "message": why}]
-    return StatusError(429, "TooManyRequests", VIOLATES, {"causes": causes, "retryAfterSeconds": RETRY_AFTER_S})
+def _why_none(budget: Mapping[str, Any]) -> str:
+    """Why no disruption is left: the counts, unless they cannot be trusted or do not explain it."""
+    status, start = status_of(budget), f"The disruption budget {name_of(budget)}"
+    desired, current = status.get("desiredHealthy") or 0, status.get("currentHealthy") or 0
+    condition = condition_of(budget, "DisruptionAllowed") or {}
+    message = condition.get("message") if condition.get("status") == "False" else ""
+    if message and condition.get("reason") == "SyncFailed":
+        return f"{start} does not allow evicting pods currently because it failed sync: {message}"
+    if current <= desired:
+        return f"{start} needs {desired} healthy pods and has {current} currently"
+    told = f" ({condition.get('reason')}): {message}" if message else ""
+    return f"{start} does not allow evicting pods currently{told}"
+
+
+def _refusal(why: str, retry_after_s: int = 0) -> StatusError:
+    details: Object = {"causes": [{"reason": "DisruptionBudget", "message": why}]}
+    if retry_after_s:
+        details["retryAfterSeconds"] = retry_after_s
+    return StatusError(429, "TooManyRequests", VIOLATES, details)
 
 
 def with_disruption_target(pod: Mapping[str, Any], now: datetime) -> Object:
