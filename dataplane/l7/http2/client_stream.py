@@ -6,6 +6,7 @@ The exchange may be over while its answer still waits in the outbox for the clie
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from h2.errors import ErrorCodes
@@ -60,8 +61,9 @@ class ClientStream:
         self.talk.begin(request, complete=ended)
 
     def refuse(self, refusal: Refusal) -> None:
-        """What came is malformed."""
-        self._code = ErrorCodes.PROTOCOL_ERROR
+        """What came cannot be served. Malformed is a stream error (RFC 9113 8.1.1), too long and the like is not."""
+        if refusal.status == HTTPStatus.BAD_REQUEST:
+            self._code = ErrorCodes.PROTOCOL_ERROR
         if self.talk.state is IDLE or self.talk.state in OPEN:
             self.talk.refuse(refusal.status, refusal.why)
         else:
@@ -107,6 +109,9 @@ class ClientStream:
         headers = translate.response_headers(response, self.proxy.date)
         if request is not None and request.terms.is_head:
             body = b""
+        if self._code:
+            self._say(headers, body)
+            return False
         short = len(response.head) <= translate.MEMO_MAX and not self._connection.full
         if short and self._connection.link.send_whole(self.id, headers, body):
             self._connection.guard.earn(1)
@@ -119,6 +124,15 @@ class ClientStream:
             self._queue(body)
             self._finish([])
         return False
+
+    def _say(self, headers: Headers, body: bytes) -> None:
+        """An answer of ours to a malformed request: its stream ends with a reset, which must not come before it."""
+        link = self._connection.link
+        if link.takes(self.id):
+            link.send_headers(self.id, headers)
+            if body and len(body) <= link.room(self.id):
+                link.send_data(self.id, body)
+        self._sent_all = True
 
     def begin_answer(self, response: Response, framing: Framing, request: Request, *, complete: bool) -> bool:
         self._head(translate.response_headers(response, self.proxy.date), ended=framing == "none")
@@ -145,7 +159,7 @@ class ClientStream:
         if self.talk.state is CLOSED:
             self._forget(self._code or ErrorCodes.INTERNAL_ERROR)
         elif self._sent_all:
-            self._forget(None if self.ended else self._code)
+            self._forget(self._code if self._code or not self.ended else None)
         else:
             self.set_deadline(now + self.proxy.limits.send_timeout_s)
             self._queued = self.line.size
