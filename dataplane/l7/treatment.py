@@ -6,7 +6,7 @@ Response for the client. Both are new values, because heads are shared among all
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from functools import lru_cache
 
 from dataplane.filters.passage import Asked, Passage
 from dataplane.filters.policy import Way
@@ -111,23 +111,29 @@ def amended(
     response: Response, lines: bytes, removes: frozenset[bytes], location: tuple[bytes, bytes] | None
 ) -> Response:
     """The response with `lines` in the place of the fields `removes`, and with another Location."""
-    status_line, _, block = response.head.partition(b"\r\n")
-    kept = [line for line in block.split(b"\r\n")[:-1] if _name(line) not in removes]
-    fields = [field for field in response.fields if field.lower not in removes]
-    if location is not None:
-        kept = [_relocated(line, location) if _name(line) == b"location" else line for line in kept]
-        fields = [_moved(field, location) if field.lower == b"location" else field for field in fields]
+    head, fields = response.head, response.fields
+    # our own answers have lines that are in no list of fields
+    if location is not None or not fields or any(field.lower in removes for field in fields):
+        status_line, _, block = head.partition(b"\r\n")
+        kept = [line for line in block.split(b"\r\n")[:-1] if _name(line) not in removes]
+        fields = [field for field in fields if field.lower not in removes]
+        if location is not None:
+            kept = [_relocated(line, location) if _name(line) == b"location" else line for line in kept]
+            fields = [_moved(field, location) if field.lower == b"location" else field for field in fields]
+        head = b"".join([status_line, b"\r\n", *[line + b"\r\n" for line in kept]])
     other = Response()
     for name in Response.__slots__:
         setattr(other, name, getattr(response, name))
     other.fields = [*fields, *_parsed(lines)]
-    other.head = b"".join([status_line, b"\r\n", *[line + b"\r\n" for line in kept], lines])
+    other.head = head + lines
     other.plain = other.head + b"\r\n" if response.plain else b""
     return other
 
 
-def _parsed(lines: bytes) -> Iterable[Field]:
-    return [parse_field(line) for line in lines.split(b"\r\n")[:-1]]
+@lru_cache(maxsize=256)
+def _parsed(lines: bytes) -> tuple[Field, ...]:
+    """Lines of ours as fields: a policy's are nearly always the same."""
+    return tuple(parse_field(line) for line in lines.split(b"\r\n")[:-1])
 
 
 def _name(line: bytes) -> bytes:
