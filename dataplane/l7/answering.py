@@ -81,5 +81,8 @@ class Answering:
         if request.terms.minor:
             self.transport.write(response.head + b"\r\n")
 
+    def broken_by(self, code: int) -> None:
+        """HTTP/1 has no word for it."""
+
     def _closes(self, request: Request) -> bool:
         return self.closes or not request.terms.keep_alive

@@ -46,6 +46,9 @@ class ClientSide(Protocol):
     def switch(self, response: Response, request: Request, rest: bytes, upstream: EndpointSide) -> None:
         """101 that was asked for; `rest` are the first bytes of what follows. Only of who can ask for an upgrade."""
 
+    def broken_by(self, code: int) -> None:
+        """The answer will break off, for this reason of the endpoint (an error code of RFC 9113 7)."""
+
     def exchange_ended(self, now: float) -> None:
         """The exchange is over; the conversation's state says whether and how its connection goes on."""
 

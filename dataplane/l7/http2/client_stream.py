@@ -7,7 +7,7 @@ The exchange may be over while its answer still waits in the outbox for the clie
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from h2.errors import ErrorCodes
 
@@ -23,6 +23,10 @@ from dataplane.l7.http2.outbox import Line
 if TYPE_CHECKING:
     from dataplane.l7.http2.downstream import Http2Downstream
     from dataplane.l7.sides import EndpointSide
+
+
+_CODES: Final = frozenset(code.value for code in ErrorCodes) - {ErrorCodes.NO_ERROR, ErrorCodes.PROTOCOL_ERROR}
+"""What an endpoint may say to a client through us; PROTOCOL_ERROR would be our word about the client."""
 
 
 class ClientStream:
@@ -154,6 +158,10 @@ class ClientStream:
 
     def switch(self, response: Response, request: Request, rest: bytes, upstream: EndpointSide) -> None:
         raise AssertionError("HTTP/2 has no upgrades")
+
+    def broken_by(self, code: int) -> None:
+        if code in _CODES:
+            self._code = ErrorCodes(code)
 
     def exchange_ended(self, now: float) -> None:
         if self.talk.state is CLOSED:

@@ -170,6 +170,8 @@ class Http2Upstream(Connection):
             stream.fail("unprocessed", stale=True)
         else:
             stream.tell_head()
+            if stream.begun and stream.user is not None:
+                stream.user.client.broken_by(int(event.error_code or 0))
             stream.fail("reset_in_body" if stream.begun else "reset_before_head")
 
     def _terminated(self, event: ConnectionTerminated) -> None:

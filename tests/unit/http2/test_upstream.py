@@ -158,7 +158,10 @@ async def test_a_client_that_resets_its_stream_cancels_the_endpoints() -> None:
     ("method", "code", "after_head", "status", "reset"),
     [
         (b"GET", ErrorCodes.INTERNAL_ERROR, False, 502, None),
-        (b"GET", ErrorCodes.CANCEL, True, 200, ErrorCodes.INTERNAL_ERROR),
+        (b"GET", ErrorCodes.CANCEL, True, 200, ErrorCodes.CANCEL),
+        (b"GET", ErrorCodes.ENHANCE_YOUR_CALM, True, 200, ErrorCodes.ENHANCE_YOUR_CALM),
+        (b"GET", ErrorCodes.PROTOCOL_ERROR, True, 200, ErrorCodes.INTERNAL_ERROR),
+        (b"GET", ErrorCodes.NO_ERROR, True, 200, ErrorCodes.INTERNAL_ERROR),
         (b"POST", ErrorCodes.REFUSED_STREAM, False, 503, None),
     ],
 )
