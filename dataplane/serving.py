@@ -93,7 +93,8 @@ class Serving:
         def route_for(client: str) -> tuple[Route, Pick]:
             backend = table.backend_for(listener, client)
             if affinity is None:
-                return Route(name, backend), backend.pick
+                key = b"" if backend.key is None else client.encode()  # there is no request to hash
+                return Route(name, backend), lambda tried: backend.pick(tried, self._clock(), key)
             return Route(name, backend), lambda tried: affinity.pick(client, backend, self._clock(), tried)
 
         return route_for

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from fnmatch import fnmatchcase
 
 from control.api.kinds import ENDPOINT_SLICE
 from control.api.objects import Key, Object, annotations_of, name_of, parse_time
@@ -27,6 +28,8 @@ TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"  # whole secon
 EXACT_TRIGGER_TIME = "loopkube.io/trigger-time"  # Unix seconds with microseconds; ours
 
 Endpoints = dict[ResourceKey, Endpoint]
+Weights = tuple[tuple[str, int], ...]
+"""(pattern of a pod's name, weight): the first pattern that fits counts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +38,7 @@ class Piece:
 
     slice_: Object
     port_name: str
+    weights: Weights
     endpoints: Endpoints
 
 
@@ -55,15 +59,21 @@ def slices_of(world: World, service: Key) -> list[Object]:
     return [slice_ for slice_ in found if slice_.get("addressType") == "IPv4"]
 
 
-def endpoints_of(backend: str, slices: Iterable[Object], port_name: str, protocol: str, pieces: Pieces) -> Endpoints:
+def endpoints_of(
+    backend: str, slices: Iterable[Object], port_name: str, protocol: str, pieces: Pieces, weights: Weights = ()
+) -> Endpoints:
     """The endpoints of the Service port with this name and protocol, for a backend."""
     used = []
     for slice_ in slices:
         place = backend, name_of(slice_)
         piece = pieces.old.get(place)
-        if piece is None or piece.slice_ is not slice_ or piece.port_name != port_name:
+        if piece is None or piece.slice_ is not slice_ or (piece.port_name, piece.weights) != (port_name, weights):
             before = piece.endpoints if piece is not None else {}
-            piece = Piece(slice_, port_name, _of_slice(backend, slice_, port_name, protocol, before))
+            endpoints = {
+                key: _with_its_old_time(before.get(key), each)
+                for key, each in _of_slice(backend, slice_, port_name, protocol, weights).items()
+            }
+            piece = Piece(slice_, port_name, weights, endpoints)
         pieces.new[place] = piece
         used.append(piece.endpoints)
     merged: Endpoints = {}
@@ -76,6 +86,11 @@ def endpoints_of(backend: str, slices: Iterable[Object], port_name: str, protoco
         for endpoint in endpoints.values():
             _admit(merged, endpoint)
     return merged
+
+
+def _weight(endpoint: Endpoint, weights: Weights) -> int:
+    pod = endpoint.target.partition("/")[2]
+    return next((weight for pattern, weight in weights if fnmatchcase(pod, pattern)), 1)
 
 
 def triggered_at(slice_: Object) -> float:
@@ -91,7 +106,7 @@ def triggered_at(slice_: Object) -> float:
         return 0.0
 
 
-def _of_slice(backend: str, slice_: Object, port_name: str, protocol: str, before: Endpoints) -> Endpoints:
+def _of_slice(backend: str, slice_: Object, port_name: str, protocol: str, weights: Weights) -> Endpoints:
     found: Endpoints = {}
     number = _port_number(slice_, port_name, protocol)
     if number is None:
@@ -102,7 +117,9 @@ def _of_slice(backend: str, slice_: Object, port_name: str, protocol: str, befor
             made = _endpoint(backend, endpoint, number, at)
             if not problem(made):  # else a worker would refuse the whole update for an address that is none
                 _admit(found, made)
-    return {key: _with_its_old_time(before.get(key), endpoint) for key, endpoint in found.items()}
+    if not weights:
+        return found
+    return {key: replace(each, weight=_weight(each, weights)) for key, each in found.items()}
 
 
 def _port_number(slice_: Object, port_name: str, protocol: str) -> int | None:

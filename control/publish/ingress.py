@@ -26,10 +26,11 @@ from control.publish.annotations.backend import NO_TERMS, BackendTerms, backend_
 from control.publish.annotations.policy import config_map_of, route_policy, secret_of
 from control.publish.annotations.reader import Reader
 from control.publish.annotations.table import PREFIX
+from control.publish.balancing import balancing_of
 from control.publish.certificate import BadPair, pair_of
 from control.publish.fronts import served_ports
 from control.publish.service import Use, external_port, find_port
-from control.publish.unit import TABLE, Built, Config, backend_name, balance_of, chosen_balance
+from control.publish.unit import TABLE, Built, Config, backend_name
 from dataplane.snapshot.model import Certificate, PathType, Route, RoutePolicy
 
 FOREIGN_ANNOTATIONS = ("nginx.org/", "haproxy.org/", "traefik.ingress.kubernetes.io/")
@@ -59,7 +60,7 @@ def build_ingress(world: World, key: Key, config: Config) -> Built:
     if not is_ours(world, ingress, config.controller):
         _note_that_nobody_serves_it(world, ingress, built)
         return built
-    balance_of(ingress, "round-robin", built)  # notes a bad value
+    balancing_of(ingress, built)  # notes bad values
     reader = Reader(annotations_of(ingress))
     rules = list(_rules(ingress, reader))
     encrypted = _add_certificates(world, ingress, built)
@@ -131,7 +132,7 @@ def config_maps_of(ingress: Object) -> list[str]:
 
 def _terms(ingress: Object, reader: Reader) -> tuple[BackendTerms, str]:
     """The terms of its backends, and the flavour that stands for them."""
-    terms = backend_terms(reader, chosen_balance(ingress))
+    terms = backend_terms(reader, balancing_of(ingress))
     return terms, "ingress" if terms == NO_TERMS else f"ingress/{name_of(ingress)}"
 
 

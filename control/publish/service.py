@@ -15,6 +15,7 @@ from control.api.kinds import SERVICE
 from control.api.objects import Key, Object, annotations_of, key_of, name_of, spec_of
 from control.mirror.world import World
 from control.publish.annotations.backend import BackendTerms
+from control.publish.balancing import balancing_of, weights_of
 from control.publish.endpoints import Pieces, endpoints_of, slices_of
 from control.publish.fronts import (
     H2C,
@@ -26,8 +27,8 @@ from control.publish.fronts import (
     served_ports,
     transport_of,
 )
-from control.publish.unit import Built, Config, backend_name, balance_of, chosen_balance
-from dataplane.snapshot.model import Backend, Endpoint, Policy, Protocol
+from control.publish.unit import Built, Config, backend_name
+from dataplane.snapshot.model import Backend, Endpoint, Protocol
 
 TOPOLOGY_MODES = ("service.kubernetes.io/topology-mode", "service.kubernetes.io/topology-aware-hints")
 
@@ -57,8 +58,7 @@ def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], p
     wanted = list(uses)
     _note_what_is_not_served(service, built)
     _note_ports_that_need_a_privilege(service, config, built)
-    policy = balance_of(service, "random", built)
-    ingress_policy: Policy = chosen_balance(service) or "round-robin"
+    own, weights = balancing_of(service, built), weights_of(service, built)
     for port in served_ports(service):
         port_name, transport = port.get("name") or "", transport_of(port)
         protocol: Protocol = "h2c" if port.get("appProtocol") == H2C else "http1"
@@ -67,16 +67,16 @@ def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], p
             for listener, rank in listeners:
                 built.add(listener, rank)
             name = port_backend(key, port)
-            built.add(Backend(name, policy, config.service_retry, protocol=protocol))
-            built.resources.update(endpoints_of(name, slices, port_name, transport, pieces))
+            built.add(own.of(Backend(name, "random", config.service_retry, protocol=protocol)))
+            built.resources.update(endpoints_of(name, slices, port_name, transport, pieces, weights))
         for use in wanted:
             if transport == "TCP" and port_matches(port, use.port):
                 name = backend_name(key, port["port"], use.flavour)
-                built.add(use.terms.backend(name, ingress_policy, config, protocol))
+                built.add(use.terms.backend(name, own, config, protocol))
                 if use.terms.via_service and not is_headless(service):
                     built.add(_itself(service, port, name))
                     continue
-                built.resources.update(endpoints_of(name, slices, port_name, transport, pieces))
+                built.resources.update(endpoints_of(name, slices, port_name, transport, pieces, weights))
     return built
 
 
@@ -88,7 +88,7 @@ def _add_external(service: Object, uses: Iterable[Use], config: Config, built: B
         if not port:
             continue
         name = backend_name(key_of(service), use.port, use.flavour)
-        built.add(use.terms.backend(name, chosen_balance(service) or "round-robin", config))
+        built.add(use.terms.backend(name, balancing_of(service), config))
         id_, by_name = f"{external}:{port}", not _is_address(external)
         built.add(Endpoint(name, id_, external, port, True, True, False, target=external, by_name=by_name))
 

@@ -10,13 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
 
-from control.api.objects import Key, Object, annotations_of, meta
+from control.api.objects import Key, Object, meta
 from control.mirror.ingress_class import CONTROLLER
 from dataplane.snapshot.check import problem
-from dataplane.snapshot.model import Policy, Resource, ResourceKey, Retry, key_of
+from dataplane.snapshot.model import Resource, ResourceKey, Retry, key_of
 
-BALANCE = "loopkube.io/balance"
-POLICIES: tuple[Policy, ...] = ("random", "round-robin", "least-request")
 TABLE = "ingress"
 """The routing table of all our Ingresses."""
 
@@ -90,21 +88,6 @@ class Config:
     first_port: int = 1  # the lowest that the workers' user may open (net.ipv4.ip_unprivileged_port_start)
     sync_delay_s: float = 0.0  # least time between two updates of Services (kube-proxy's minSyncPeriod: 1 s)
     ingress_sync_delay_s: float = 0.0  # the same for Ingresses (ingress-nginx's sync-rate-limit: 3.3 s)
-
-
-def chosen_balance(obj: Object) -> Policy | None:
-    """The policy that an object's annotation asks for; None where it asks for none that there is."""
-    wanted = annotations_of(obj).get(BALANCE)
-    return next((policy for policy in POLICIES if policy == wanted), None)
-
-
-def balance_of(obj: Object, default: Policy, built: Built) -> Policy:
-    """The same with a default; a bad value is noted."""
-    chosen = chosen_balance(obj)
-    if chosen is None and BALANCE in annotations_of(obj):
-        wanted = annotations_of(obj)[BALANCE]
-        built.note(obj, "BadAnnotation", f"{BALANCE}: {wanted!r} is none of {', '.join(POLICIES)}; {default} is used")
-    return chosen or default
 
 
 def backend_name(service: Key, port: int | str, flavour: str = "") -> str:

@@ -47,7 +47,7 @@ class Affinity:
         if known is not None and known[1] > now and known[0] not in tried:
             endpoint = backend.take(known[0])
         if endpoint is None:
-            endpoint = backend.pick(tried)
+            endpoint = backend.pick(tried, now)
         if endpoint is None:
             return None
         if len(self._clients) >= self._clients_max:
@@ -92,7 +92,7 @@ class StickyBackend(Backend):
     def usable(self) -> tuple[Endpoint, ...]:
         return self.of.usable
 
-    def pick(self, tried: Collection[str] = ()) -> Endpoint | None:
+    def pick(self, tried: Collection[str] = (), now: float = 0.0, key: bytes = b"") -> Endpoint | None:
         return self._affinity.pick(self._client, self.of, self._clock(), tried)
 
     def take(self, id: str) -> Endpoint | None:

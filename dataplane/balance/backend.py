@@ -10,16 +10,22 @@ followed by exactly one `release`, also when the endpoint was removed in between
 
 What may be picked is a tuple that is computed anew when an endpoint's phase changes, not per pick: changes are rare,
 picks are not. It is computed on the first use after a change, so that an update with a thousand flips costs one
-computation.
+computation. A backend whose spec asks for more than a picker (a plan, slow start, ejection, a retry budget) is not
+`_is_plain` and chooses with more care; the others do not pay for it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
-from dataplane.balance.picker import Picker, Random
-from dataplane.balance.policy import picker
+from dataplane.balance.feedback import Feedback
+from dataplane.balance.key import Key, compiled
+from dataplane.balance.outlier import Health
+from dataplane.balance.peak_ewma import Latency
+from dataplane.balance.picker import Picker, Plan, Random
+from dataplane.balance.policy import HASHED, PLANNED, picker, plan
+from dataplane.balance.slow_start import PICKS_MAX, share
 from dataplane.balance.usable import ANYWHERE, Phase, Place, has_hints, phase_of, usable
 from dataplane.snapshot import model
 
@@ -27,10 +33,12 @@ from dataplane.snapshot import model
 class Endpoint:
     """One address of a backend: its spec, the phase of its life, and this worker's leases of it.
 
-    `pool` belongs to whoever keeps connections to it (l7); `failed` counts what the users of a lease report.
+    `pool` belongs to whoever keeps connections to it (l7); `failed` counts what the users of a lease report. `latency`
+    and `health` are there where the backend's feedback keeps them; `ready_at` is when it was first seen ready by a pick
+    that cares, -1.0 before (monotonic seconds).
     """
 
-    __slots__ = ("active", "failed", "id", "phase", "picked", "pool", "spec")
+    __slots__ = ("active", "failed", "health", "id", "latency", "phase", "picked", "pool", "ready_at", "spec")
 
     def __init__(self, spec: model.Endpoint) -> None:
         self.id = spec.id
@@ -40,10 +48,17 @@ class Endpoint:
         self.picked = 0
         self.failed = 0
         self.pool: Any = None
+        self.latency: Latency | None = None
+        self.health: Health | None = None
+        self.ready_at = -1.0
 
     def __repr__(self) -> str:
         where = f"{self.spec.address}:{self.spec.port}"
         return f"Endpoint({self.id} {where} {self.phase}, {self.active} active, {self.picked} picked)"
+
+    @property
+    def weight(self) -> int:
+        return self.spec.weight
 
     @property
     def removed(self) -> bool:
@@ -51,10 +66,12 @@ class Endpoint:
 
     def update(self, spec: model.Endpoint) -> bool:
         """Take the new spec of the same address; says whether it may now be used otherwise than before."""
-        before = self.phase, self.spec.node, self.spec.hint_nodes, self.spec.hint_zones
+        before = self.phase, self.spec.node, self.spec.hint_nodes, self.spec.hint_zones, self.spec.weight
         self.spec = spec
         self.phase = phase_of(ready=spec.ready, serving=spec.serving, terminating=spec.terminating)
-        return before != (self.phase, spec.node, spec.hint_nodes, spec.hint_zones)
+        if self.phase != "ready":
+            self.ready_at, self.health = -1.0, None  # what comes back is another life
+        return before != (self.phase, spec.node, spec.hint_nodes, spec.hint_zones, spec.weight)
 
     def forget_pool(self) -> None:
         """Its connections are of no use any more: they end with what is under way on them."""
@@ -74,8 +91,8 @@ class Backend:
     asked for, and all share `endpoints`.
     """
 
-    __slots__ = ("_dirty", "_has_hints", "_ids", "_picker", "_usable", "endpoints", "known", "name", "place",
-                 "random", "reads_terminating", "spec")  # fmt: skip
+    __slots__ = ("_dirty", "_has_hints", "_ids", "_is_plain", "_picker", "_plan", "_planned", "_usable", "endpoints",
+                 "feedback", "key", "known", "name", "place", "random", "reads_terminating", "spec")  # fmt: skip
 
     def __init__(
         self,
@@ -94,6 +111,11 @@ class Backend:
         self.place = place
         self.random = random
         self._picker: Picker = picker(self.spec.policy, random)
+        self._plan: Plan[Endpoint] | None = None  # of a policy that plans: made at the first pick among `_planned`
+        self._planned: tuple[Endpoint, ...] | None = None
+        self._is_plain = True
+        self.feedback: Feedback | None = None
+        self.key: Key | None = None  # what requests are hashed by, where the policy hashes
         self._usable: tuple[Endpoint, ...] = ()
         self._ids: frozenset[str] | None = None  # of the usable ones, once somebody asks
         self._has_hints = False
@@ -112,9 +134,14 @@ class Backend:
         if spec.protocol != self.spec.protocol:
             for endpoint in self.endpoints.values():
                 endpoint.forget_pool()
-        if spec.policy != self.spec.policy:
+        before, self.spec = self.spec, spec
+        if spec.policy != before.policy:
             self._picker = picker(spec.policy, self.random)
-        self.spec = spec
+            self._plan = self._planned = None
+        if self.feedback is None or _lessons(spec) != _lessons(before):
+            self.feedback = Feedback(spec) if Feedback.is_wanted(spec) else None
+        self.key = compiled(spec.hash_on) if spec.policy in HASHED else None
+        self._is_plain = not (spec.policy in PLANNED or spec.slow_start_s or spec.eject_after or spec.retry_budget)
 
     def touch(self) -> None:
         """An endpoint came, went or changed its phase."""
@@ -140,17 +167,65 @@ class Backend:
     def has_usable(self) -> bool:
         return bool(self.usable)
 
-    def pick(self, tried: Collection[str] = ()) -> Endpoint | None:
-        """Lease an endpoint whose id is not in `tried`; None if there is none."""
+    def pick(self, tried: Collection[str] = (), now: float = 0.0, key: bytes = b"") -> Endpoint | None:
+        """Lease an endpoint whose id is not in `tried`; None if there is none.
+
+        `now` is monotonic seconds; `key` is what a policy that hashes goes by.
+        """
         choice = self._usable if not self._dirty else self.usable
-        if tried:
-            choice = tuple([endpoint for endpoint in choice if endpoint.id not in tried])
-        if not choice:
-            return None
-        endpoint = self._picker.pick(choice)
+        endpoint: Endpoint | None
+        if self._is_plain and not tried:
+            if not choice:
+                return None
+            endpoint = self._picker.pick(choice, now)
+        else:
+            endpoint = self._choose(choice, tried, now, key)
+            if endpoint is None:
+                return None
         endpoint.active += 1
         endpoint.picked += 1
         return endpoint
+
+    def _choose(self, choice: tuple[Endpoint, ...], tried: Collection[str], now: float, key: bytes) -> Endpoint | None:
+        if self.feedback is not None and not tried:
+            self.feedback.began(now)
+        allowed = choice
+        if tried:
+            allowed = tuple([endpoint for endpoint in choice if endpoint.id not in tried])
+        if self.spec.eject_after:
+            admitted = [one for one in allowed if one.health is None or one.health.admits(now, one.active)]
+            allowed = tuple(admitted) or allowed
+        if not allowed:
+            return None
+        if self.spec.policy not in PLANNED:
+            return self._warmed(lambda: self._picker.pick(allowed, now), now)
+        if self._planned is not choice:
+            self._plan, self._planned = plan(self.spec.policy, choice, self.random, self._plan), choice
+        skipped = () if len(allowed) == len(choice) else {one.id for one in choice} - {one.id for one in allowed}
+        made = self._plan
+        assert made is not None
+        if self.spec.policy in HASHED:
+            return made.pick(key, skipped)
+        return self._warmed(lambda: made.pick(key, skipped) or allowed[0], now)
+
+    def _warmed(self, draw: Callable[[], Endpoint], now: float) -> Endpoint:
+        """What the policy draws, again if it is one that has just become ready (`slow_start`)."""
+        endpoint = draw()
+        if not self.spec.slow_start_s:
+            return endpoint
+        for _ in range(PICKS_MAX):
+            if endpoint.ready_at < 0:
+                endpoint.ready_at = now
+            part = share(now - endpoint.ready_at, self.spec.slow_start_s)
+            if part >= 1.0 or self.random() < part:
+                break
+            endpoint = draw()
+        return endpoint
+
+    def answered(self, endpoint: Endpoint, success: bool, took_s: float, now: float) -> None:
+        """The endpoint answered, or failed to, after so long (< 0: unknown)."""
+        if self.feedback is not None:
+            self.feedback.done(endpoint, self.usable, success, took_s, now)
 
     def take(self, id: str) -> Endpoint | None:
         """Lease the endpoint of this id if it is usable now, however many there are."""
@@ -169,3 +244,8 @@ class Backend:
         if endpoint.active < 1:
             raise RuntimeError(f"{endpoint!r} was released more often than picked")
         endpoint.active -= 1
+
+
+def _lessons(spec: model.Backend) -> tuple[object, ...]:
+    """What feedback depends on."""
+    return spec.policy, spec.eject_after, spec.eject_s, spec.retry_budget, spec.retries_min_per_s

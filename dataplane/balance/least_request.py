@@ -19,7 +19,7 @@ class LeastRequest:
     def __init__(self, random: Random) -> None:
         self._random = random
 
-    def pick(self, usable: Sequence[C]) -> C:
+    def pick(self, usable: Sequence[C], now: float) -> C:
         count = len(usable)
         if count == 1:
             return usable[0]

@@ -17,6 +17,6 @@ class RandomChoice:
     def __init__(self, random: Random) -> None:
         self._random = random
 
-    def pick(self, usable: Sequence[C]) -> C:
+    def pick(self, usable: Sequence[C], now: float) -> C:
         # a product with n stays below n: random() <= 1 - 2**-53 and no set has 2**53 members
         return usable[int(self._random() * len(usable))]

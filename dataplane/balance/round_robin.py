@@ -19,7 +19,7 @@ class RoundRobin:
     def __init__(self, random: Random) -> None:
         self._turn = int(random() * 65536)  # any number far above the sizes of sets will do: it is taken modulo
 
-    def pick(self, usable: Sequence[C]) -> C:
+    def pick(self, usable: Sequence[C], now: float) -> C:
         turn = self._turn
         self._turn = turn + 1
         return usable[turn % len(usable)]

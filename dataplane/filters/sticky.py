@@ -57,7 +57,7 @@ class Stickiness:
             if endpoint is not None:
                 return backend.take(endpoint.id), b""
         if self.spec.persistent:
-            endpoint = backend.pick()
+            endpoint = backend.pick((), asked.now)
             return endpoint, self.line(_digest(endpoint.id.encode()), asked) if endpoint is not None else b""
         key = _draw(asked.random)
         endpoint = self._find(key)

@@ -226,6 +226,9 @@ class Relay:
         tried = [endpoint.id]
         while True:
             failure = await self._dial_once(endpoint, spec.connect_timeout_s)
+            backend = self._route.backend
+            if backend.feedback is not None and failure != "overload":
+                backend.answered(endpoint, failure is None, self._connect_s, self._relays.clock())
             if failure is None or self.state not in ("dialing", "dialing-ended"):
                 return
             endpoint.failed += 1

@@ -33,7 +33,7 @@ from dataplane.l7.exchange import (
 )
 from dataplane.l7.headers import Edge
 from dataplane.l7.rescue import Failure
-from dataplane.l7.treatment import Treatment, asked_of
+from dataplane.l7.treatment import Treatment, asked_of, key_of
 from dataplane.pool.pool import DialFailure, PoolFull
 from dataplane.table import Backend, Endpoint, Resolve
 
@@ -138,7 +138,7 @@ class Attempts:
         if policy is not None:
             self._begin_treated(policy, backend, now)
             return
-        endpoint = backend.pick()
+        endpoint = backend.pick((), now, b"" if backend.key is None else key_of(request, self.edge, backend))
         if endpoint is None:
             self.failed("no_endpoint")
         else:
@@ -321,6 +321,7 @@ class Attempts:
         )
         if self.endpoint is not None:
             self.endpoint.failed += 1
+            self._learn_failure()
         if verdict.again != "no" and self._again(verdict.again):
             return
         if verdict.status:
@@ -340,30 +341,34 @@ class Attempts:
             replayable=self._sent is not None and self._complete,
             took_s=self.proxy.clock() - self.began,
         )
+        if passed_over:
+            self._learn_failure()
         return passed_over and self._again("next")
+
+    def _learn_failure(self) -> None:
+        if self.backend is not None and self.endpoint is not None:
+            now = self.proxy.clock()
+            self.backend.answered(self.endpoint, False, now - self.began, now)
 
     def _again(self, again: rescue.Again) -> bool:
         """Another attempt; False if there is no endpoint for it."""
         backend, endpoint = self.backend, self.endpoint
         assert backend is not None
         assert endpoint is not None
-        other: Endpoint | None = None
-        if again == "next":
-            other = backend.pick((*self._tried, endpoint.id))
-            if other is None:
-                return False
-        elif endpoint.phase not in ("ready", "serving-terminating"):  # it left, which is why it closed
-            other = backend.pick()
+        other, now, tried = None, self.proxy.clock(), (*self._tried, endpoint.id)
+        if again == "next" and backend.feedback is not None and not backend.feedback.may_retry(now):
+            return False
+        if again == "next" or endpoint.phase not in ("ready", "serving-terminating"):  # it left, so it closed
+            other = backend.pick(tried, now, key_of(self.request, self.edge, backend))
             if other is None:
                 return False
         self._drop_upstream()
         self.state = NEXT[self.state][RETRY]
         self.connect_s = -1.0
-        now = self.proxy.clock()
         if other is None:
             self._acquire(self.proxy.pool_of(backend, endpoint), now, fresh=True)
             return True
-        self._tried = (*self._tried, endpoint.id)
+        self._tried = tried
         backend.release(endpoint)
         self._attempt(backend, other, now)
         return True

@@ -165,6 +165,8 @@ class Conversation(Attempts):
         if endpoint is not None and backend is not None:
             backend.release(endpoint)
             self.endpoint = None
+            if backend.feedback is not None and outcome == "ok":
+                backend.answered(endpoint, self.status < 500, self.first_byte_s, now)
             name, target, phase = endpoint.id, endpoint.spec.target, endpoint.phase
         proxy.observe(
             (

@@ -33,6 +33,13 @@ def asked_of(request: Request, edge: Edge, now: float, wall_s: float, backend: B
     )
 
 
+def key_of(request: Request | None, edge: Edge, backend: Backend) -> bytes:
+    """What the request is hashed by, if its backend hashes."""
+    if backend.key is None or request is None:
+        return b""
+    return backend.key(asked_of(request, edge, 0.0, 0.0, backend))
+
+
 class Treatment:
     """One exchange's dealings with its route's policy."""
 
@@ -53,7 +60,7 @@ class Treatment:
     def pick(self, backend: Backend) -> Endpoint | None:
         """Lease the endpoint that the client has, or any."""
         if self._stickiness is None:
-            return backend.pick()
+            return backend.pick((), self._asked.now, b"" if backend.key is None else backend.key(self._asked))
         self._picked, self._cookie = self._stickiness.pick(self._asked, backend)
         return self._picked
 

@@ -12,6 +12,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import Any
 
 from dataplane.snapshot import policy_check
+from dataplane.snapshot.hash_key import unknown_in
 from dataplane.snapshot.model import (
     Backend,
     Certificate,
@@ -31,6 +32,7 @@ IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1?\d?\d)\.){3}(?:25[0-5]|2[0-4]\d|1?\
 IPV6 = re.compile(r"[0-9a-fA-F:.]*:[0-9a-fA-F:.]*", re.ASCII)  # exact grammar is left to the kernel
 NAME_MAX, LABEL_MAX, TEXT_MAX = 254, 63, 255  # RFC 1035 2.3.4, with the final dot; a TXT is one string here
 LABEL = re.compile(rf"[a-z0-9_-]{{1,{LABEL_MAX}}}", re.ASCII)
+WEIGHT_MAX = 256  # HAProxy's
 TTL_MAX_S = 2**31 - 1  # RFC 2181 8
 HOST = re.compile(r"(?:\*\.)?[a-z0-9_](?:[a-z0-9_.-]*[a-z0-9_])?", re.ASCII)
 
@@ -91,12 +93,15 @@ def _route(item: Route) -> str:
 def _backend(item: Backend) -> str:
     if item.connections_max < 1:
         return "connections_max: below 1"
-    for name in ("tries_max", "pending_max", "retry_timeout_s"):
+    for name in ("tries_max", "pending_max", "retry_timeout_s", "slow_start_s", "eject_after", "retry_budget",
+                 "retries_min_per_s"):  # fmt: skip
         if getattr(item, name) < 0:
             return f"{name}: below zero"
-    for name in ("connect_timeout_s", "send_timeout_s", "response_timeout_s", "idle_timeout_s"):
+    for name in ("connect_timeout_s", "send_timeout_s", "response_timeout_s", "idle_timeout_s", "eject_s"):
         if not getattr(item, name) > 0:
             return f"{name}: not above zero"
+    if unknown := unknown_in(item.hash_on):
+        return f"hash_on: no such variable: {', '.join(unknown)}"
     return ""
 
 
@@ -109,6 +114,8 @@ def _endpoint(item: Endpoint) -> str:
         return f"address: {item.address!r} is no IP address"
     if not 0 < item.port < 65536:
         return f"port: {item.port} is no port"
+    if not 1 <= item.weight <= WEIGHT_MAX:
+        return f"weight: {item.weight} is not between 1 and {WEIGHT_MAX}"
     return ""
 
 

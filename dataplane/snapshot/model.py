@@ -23,7 +23,7 @@ from dataplane.snapshot.policy import RoutePolicy as RoutePolicy
 
 ListenerMode = Literal["tcp", "udp", "http", "ingress", "dns", "health"]
 PathType = Literal["Exact", "Prefix", "ImplementationSpecific", "Regex"]
-Policy = Literal["random", "round-robin", "least-request"]
+Policy = Literal["random", "round-robin", "weighted-round-robin", "least-request", "peak-ewma", "ring-hash", "maglev"]
 Protocol = Literal["http1", "h2c"]
 Retry = Literal["none", "kube-proxy", "ingress-nginx"]
 RetryCause = Literal[
@@ -111,6 +111,12 @@ class Backend:
     retry_on: tuple[RetryCause, ...] = ("error", "timeout")  # of retry "ingress-nginx"
     retry_timeout_s: float = 0.0  # no further try after so long; 0: none is too late
     retries_any_method: bool = False  # else idempotent requests only
+    hash_on: str = ""  # of ring-hash and maglev: a template as in balance/key; "": the client's address
+    slow_start_s: float = 0.0  # an endpoint's share grows for so long after it has become ready; 0: full at once
+    eject_after: int = 0  # failures in a row that eject an endpoint; 0: none do
+    eject_s: float = 30.0  # for how long, the first time (Envoy's base_ejection_time)
+    retry_budget: float = 0.0  # retries as a share of requests; 0: as many as `retry` says
+    retries_min_per_s: float = 10.0  # that a budget always allows (linkerd's default)
     connect_timeout_s: float = 5.0  # ingress-nginx proxy-connect-timeout
     send_timeout_s: float = (
         60.0  # ingress-nginx proxy-send-timeout: the endpoint takes no byte of the request for so long
@@ -140,6 +146,7 @@ class Endpoint:
     by_name: bool = False  # `address` is a DNS name, to be looked up when a connection is made (ExternalName)
     hint_nodes: tuple[str, ...] = ()  # of EndpointSlice's hints (KEP-2433, KEP-3015): for whose clients it is
     hint_zones: tuple[str, ...] = ()
+    weight: int = 1  # its share under weighted-round-robin, ring-hash and maglev, as a multiple of the others'
 
     @property
     def name(self) -> str:

@@ -11,19 +11,22 @@ from dataclasses import dataclass
 from typing import cast
 
 from control.publish.annotations.reader import Reader
+from control.publish.balancing import Balancing
 from control.publish.unit import Config
 from dataplane.snapshot.model import Backend, Policy, Protocol, RetryCause
 
 TRIES_MAX = 3  # ingress-nginx's proxy-next-upstream-tries
 PROTOCOLS: dict[str, Protocol] = {"http": "http1", "grpc": "h2c"}
 CAUSES = ("error", "timeout")  # its proxy-next-upstream
+BALANCES: dict[str, Policy] = {"round_robin": "round-robin", "ewma": "peak-ewma"}
+NOTHING = Balancing()
 
 
 @dataclass(frozen=True, slots=True)
 class BackendTerms:
     """What an Ingress asks of its backends; None: nothing, so that its backends are those of all Ingresses."""
 
-    policy: Policy | None = None
+    balancing: Balancing = NOTHING
     protocol: Protocol | None = None
     via_service: bool = False  # its cluster IP is the endpoint
     connect_timeout_s: float | None = None
@@ -33,8 +36,8 @@ class BackendTerms:
     tries_max: int = TRIES_MAX
     retry_timeout_s: float = 0.0
 
-    def backend(self, name: str, policy: Policy, config: Config, protocol: Protocol = "http1") -> Backend:
-        """The backend on these terms; `policy`, `config` and `protocol` say what holds where they say nothing."""
+    def backend(self, name: str, service: Balancing, config: Config, protocol: Protocol = "http1") -> Backend:
+        """The backend on these terms; `service`, `config` and `protocol` say what holds where they say nothing."""
         usual = Backend(name)
         causes = self.causes
         if causes is None:
@@ -42,9 +45,9 @@ class BackendTerms:
         else:
             retry, tries_max = ("none", 1) if "off" in causes else ("ingress-nginx", self.tries_max)
         on = tuple(cause for cause in (causes or CAUSES) if cause not in ("off", "non_idempotent"))
-        return Backend(
+        backend = Backend(
             name,
-            self.policy or policy,
+            "round-robin",
             retry,
             tries_max,
             retry_on=cast("tuple[RetryCause, ...]", on),
@@ -55,19 +58,21 @@ class BackendTerms:
             response_timeout_s=self.response_timeout_s or usual.response_timeout_s,
             protocol=self.protocol or protocol,
         )
+        return self.balancing.over(service).of(backend)
 
 
 NO_TERMS = BackendTerms()
 
 
-def backend_terms(reader: Reader, policy: Policy | None) -> BackendTerms:
-    """`policy` is what our own annotation chose; it comes before load-balance."""
-    balance = reader.get("load-balance")
+def backend_terms(reader: Reader, own: Balancing) -> BackendTerms:
+    """`own` is what our own annotations say; they come before ingress-nginx's."""
+    hash_on = reader.get("upstream-hash-by")
+    theirs = Balancing("ring-hash", hash_on) if hash_on else Balancing(BALANCES.get(reader.get("load-balance", "")))
     causes = reader.get("proxy-next-upstream")
     if causes is None and reader.has("proxy-next-upstream-tries", "proxy-next-upstream-timeout"):
         causes = CAUSES
     return BackendTerms(
-        policy=policy or ("round-robin" if balance is not None else None),
+        balancing=own.over(theirs),
         via_service=reader.get("service-upstream", False),
         protocol=PROTOCOLS.get(reader.get("backend-protocol", "")),
         connect_timeout_s=reader.get("proxy-connect-timeout"),

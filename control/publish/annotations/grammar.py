@@ -11,6 +11,7 @@ from ipaddress import ip_network
 from typing import Any, get_args
 from urllib.parse import urlsplit
 
+from dataplane.snapshot.hash_key import unknown_in
 from dataplane.snapshot.model import RetryCause
 from dataplane.snapshot.pattern import problem_of
 
@@ -142,6 +143,14 @@ def matching(pattern: str, what: str) -> Grammar:
         return text
 
     return grammar
+
+
+def hash_key(text: str) -> str:
+    """nginx's text with variables, as far as they are known here."""
+    unknown = unknown_in(text)
+    if unknown:
+        raise BadValue(f"has no such variable: {', '.join(f'${name}' for name in unknown)}")
+    return text
 
 
 def origins(text: str) -> tuple[str, ...]:

@@ -67,7 +67,10 @@ SUPPORTED: dict[str, Supported] = {
     "session-cookie-change-on-failure": Supported(grammar.boolean, "default false"),
     # endpoints
     "service-upstream": Supported(grammar.boolean, "the Service's cluster IP is the one endpoint: kube-proxy balances"),
-    "load-balance": Supported(grammar.one_of("round_robin"), "`ewma` is not there yet; see also loopkube.io/balance"),
+    "load-balance": Supported(
+        grammar.one_of("round_robin", "ewma"), "`ewma` is peak EWMA; see also loopkube.io/balance"
+    ),
+    "upstream-hash-by": Supported(grammar.hash_key, "ring hash by text and nginx's variables"),
     "backend-protocol": Supported(grammar.one_of("http", "grpc"), "HTTP, or GRPC in the clear; the others not"),
     "proxy-connect-timeout": Supported(grammar.seconds, "default 5 s"),
     "proxy-send-timeout": Supported(grammar.seconds, "default 60 s, between two writes"),
@@ -124,7 +127,7 @@ _MIRROR = Refused("requests go to one endpoint")
 _FASTCGI = Refused("FastCGI is not spoken here")
 _SET_COOKIE = Refused("endpoints' cookies are passed on as they are", ("off",))
 _TO_TLS = Refused("connections to endpoints are plain", ("off",))
-_SUBSET = Refused("hashing is not there yet")
+_SUBSET = Refused("a key has one endpoint, not a subset of them")
 
 REFUSED: dict[str, Refused] = {
     "auth-url": Refused("there is no external authentication: nobody passes", closes=True),
@@ -182,7 +185,6 @@ REFUSED: dict[str, Refused] = {
     "ssl-passthrough": Refused("TLS ends here", ("false",)),
     "ssl-prefer-server-ciphers": Refused("all hosts have the same, modern TLS settings"),
     "stream-snippet": _SNIPPET,
-    "upstream-hash-by": _SUBSET,
     "upstream-hash-by-subset": Refused(_SUBSET.why, ("false",)),
     "upstream-hash-by-subset-size": _SUBSET,
 }  # fmt: skip

@@ -173,7 +173,8 @@ def test_nothing_to_do_is_no_policy(annotations: dict[str, str]) -> None:
         ({"canary-weight": "5"}, "canary: canary-* are configured but canary is not true"),
         ({"canary": "true", "canary-by-header-pattern": "(?=x)"}, "is no pattern here"),
         ({"canary": "true", "canary-weight": "-5"}, "is below zero"),
-        ({"load-balance": "ewma"}, "is none of round_robin"),
+        ({"load-balance": "ip_hash"}, "is none of round_robin, ewma"),
+        ({"upstream-hash-by": "$request_id"}, "has no such variable: $request_id"),
         ({"backend-protocol": "HTTPS"}, "backend-protocol: 'HTTPS' is none of http, grpc"),
         ({"server-alias": "~^www\\d+$"}, "is no host name; patterns are not supported"),
         ({"x-forwarded-prefix": "/p"}, "only rewrite-target makes it mean anything"),
@@ -263,6 +264,11 @@ NGINX = Backend("a/web:80@ingress/i", "round-robin", "ingress-nginx", 3)
     [
         ({}, Backend("a/web:80@ingress", "round-robin")),
         ({"load-balance": "round_robin"}, Backend("a/web:80@ingress/i", "round-robin")),
+        ({"load-balance": "ewma"}, Backend("a/web:80@ingress/i", "peak-ewma")),
+        (
+            {"upstream-hash-by": "$cookie_user", "load-balance": "ewma"},
+            Backend("a/web:80@ingress/i", "ring-hash", hash_on="$cookie_user"),
+        ),
         (
             {"proxy-connect-timeout": "1", "proxy-send-timeout": "2", "proxy-read-timeout": "3"},
             Backend(

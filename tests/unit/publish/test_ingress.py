@@ -115,7 +115,10 @@ def test_an_ingress_with_a_policy_has_a_backend_of_its_own() -> None:
     plain = ingress("j", rule("k", path("web")))
     assert [backend for *_, backend in routes(built(CLASS, WEB, own))] == ["a/web:80@ingress/i"]
     uses = uses_of_service(World.of([CLASS, WEB, own, plain]), Key("a", "web"), Config())
-    assert [(use.flavour, use.terms.policy) for use in uses] == [("ingress/i", "least-request"), ("ingress", None)]
+    assert [(use.flavour, use.terms.balancing.policy) for use in uses] == [
+        ("ingress/i", "least-request"),
+        ("ingress", None),
+    ]
     bad = ingress("i", rule("h", path("web")), annotations={"loopkube.io/balance": "x"})
     assert [backend for *_, backend in routes(built(CLASS, WEB, bad))] == ["a/web:80@ingress"]
     assert reasons(built(CLASS, WEB, bad)) == ["BadAnnotation"]

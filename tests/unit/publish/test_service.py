@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from control.api.objects import Key, Object
 from control.mirror.world import World
 from control.publish.annotations.backend import NO_TERMS, BackendTerms
+from control.publish.balancing import Balancing
 from control.publish.fronts import nodes
 from control.publish.service import Use, build_service
 from control.publish.unit import Built, Config
@@ -159,7 +162,7 @@ def test_whose_traffic_policy_counts_where(within: str, outside: str, local: dic
 
 
 def test_a_load_balancer_with_policy_local_has_its_health_check_port_on_every_node() -> None:
-    spec = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 31000}
+    spec: dict[str, Any] = {"type": "LoadBalancer", "externalTrafficPolicy": "Local", "healthCheckNodePort": 31000}
     found = built(service("web", PORT, {"port": 81, "name": "other"}, **spec), *NODES)
     health = [each for each in listeners(found) if each.mode == "health"]
     assert [(each.address, each.port, each.node, each.backend) for each in health] == [
@@ -195,7 +198,7 @@ def test_session_affinity(config: Object, timeout: float) -> None:
 
 def test_policies_come_from_the_annotation_and_bad_ones_are_said() -> None:
     use = Use(WEB, 80, "ingress", NO_TERMS)
-    own = Use(WEB, 80, "ingress/i", BackendTerms("random"))
+    own = Use(WEB, 80, "ingress/i", BackendTerms(Balancing("random")))
 
     def policies(**annotations: str) -> tuple[list[str], list[str]]:
         marked = service("web", annotations={f"loopkube.io/{key}": value for key, value in annotations.items()})

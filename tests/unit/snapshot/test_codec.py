@@ -72,9 +72,9 @@ ENDPOINT = {
         (body([[], {}]), r"update.upserts\[0\]: \[\] is no resource type"),
         (body(["endpoint", {**ENDPOINT, "port": "80"}]), r"upserts\[0\].endpoint.port: text where an integer"),
         (body(["endpoint", {**ENDPOINT, "ready": None}]), "endpoint.ready: null where true or false"),
-        (body(["endpoint", {**ENDPOINT, "weight": 3}]), "endpoint.weight: unknown field"),
+        (body(["endpoint", {**ENDPOINT, "colour": 3}]), "endpoint.colour: unknown field"),
         (body(["endpoint", {key: value for key, value in ENDPOINT.items() if key != "id"}]), "endpoint.id: missing"),
-        (body(["backend", {"name": "a", "policy": "best"}]), "backend.policy: 'best' is none of least-request, random"),
+        (body(["backend", {"name": "a", "policy": "best"}]), "backend.policy: 'best' is none of least-request, maglev"),
         (body(["backend", {"name": ["a"]}]), "backend.name: a list where text"),
         (
             body(["certificate", {"name": "c", "hosts": ["a", 1], "chain_pem": "", "key_pem": ""}]),
