@@ -142,6 +142,13 @@ class Link(H2Connection):
         self.frames += 1
         return super()._receive_frame(frame)
 
+    @property
+    def open_inbound_streams(self) -> int:
+        """h2 asks at each new stream, and clears up closed ones as it counts. Who owns the streams counts them here; to
+        clear up is enough now and then.
+        """
+        return super().open_inbound_streams if len(self.streams) > 2 * STREAMS_MAX else 0
+
     def _begin_new_stream(self, *arguments: Any) -> H2Stream:
         stream = super()._begin_new_stream(*arguments)
         stream.__class__ = _Stream

@@ -147,7 +147,19 @@ def test_a_whole_answer_is_what_the_library_would_have_made_of_it(body: bytes) -
     assert not server.send_whole(1, [(b":status", b"200")], body)
     client.end_stream(1)
     server.receive_data(client.data_to_send())
-    assert server.open_inbound_streams == 0
+    assert server.streams[1].closed
+
+
+def test_closed_streams_are_cleared_up_now_and_then() -> None:
+    client, server = pair()
+    for number in range(5 * STREAMS_MAX):
+        stream = 2 * number + 1
+        client.send_headers(stream, request(), end_stream=True)
+        server.receive_data(client.data_to_send())
+        assert server.send_whole(stream, [(b":status", b"200")], b"")
+        client.receive_data(server.data_to_send())
+        assert len(server.streams) <= 2 * STREAMS_MAX + 1
+    assert client.open_outbound_streams == 0
 
 
 def test_what_windows_do_not_let_pass_is_not_sent_as_a_whole() -> None:
