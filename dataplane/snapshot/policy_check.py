@@ -18,10 +18,39 @@ from dataplane.snapshot.policy import Canary, CookieAffinity, Cors, RateLimits, 
 CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", re.ASCII)  # RFC 9110 5.6.2
 ORIGIN = re.compile(r"\*|null|[a-z]+://(?:\*\.)?[A-Za-z0-9.-]+(?::\d+)?", re.ASCII)
+VISIBLE = re.compile(r"[!-~]*", re.ASCII)
+TARGET = re.compile(r"[!\"$->@-~]*", re.ASCII)  # of a request (RFC 9112 3.2), without a query of its own
+HOST = re.compile(r"(?:[A-Za-z0-9._~-]+(?::[0-9]{1,5})?)?", re.ASCII)
+FORMS = {
+    "redirect_host": (HOST, "a host"),
+    "host": (HOST, "a host"),
+    "rewrite_target": (TARGET, "a path"),
+    "app_root": (re.compile(r"(?:/[!-~]*)?", re.ASCII), "a path from the root"),
+    "forwarded_prefix": (VISIBLE, "visible ASCII"),
+    "location_from": (VISIBLE, "visible ASCII"),
+    "location_to": (VISIBLE, "visible ASCII"),
+}
+"""What texts become a part of that must not fall apart: a request line, a Host, a URL."""
+
 HASHES = ("$apr1$", "$1$", "$2a$", "$2b$", "$2y$", "{SHA}", "{SSHA}", "{PLAIN}")
 """What `dataplane.filters.htpasswd` can check."""
 
 REDIRECTS = range(300, 400)
+
+FRAMING = frozenset(
+    (
+        "connection",
+        "content-length",
+        "date",
+        "keep-alive",
+        "proxy-connection",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+    )
+)
+"""Fields with which a message would mean something else, or that a proxy writes itself."""
 
 
 def problem(item: RoutePolicy) -> str:
@@ -34,17 +63,22 @@ def problems(item: RoutePolicy) -> Iterator[str]:
     for path, text in _texts(item, ""):
         if CONTROL.search(text):
             yield f"{path}: {text!r} holds a control character"
+    for name, (form, what) in FORMS.items():
+        if not form.fullmatch(getattr(item, name)):
+            yield f"{name}: {getattr(item, name)!r} is not {what}"
     for name in ("allow", "deny"):
         yield from _networks(name, getattr(item, name))
     if item.redirect is not None and item.redirect.status not in REDIRECTS:
         yield f"redirect.status: {item.redirect.status} is no redirect"
+    if item.redirect is not None and not VISIBLE.fullmatch(item.redirect.to):
+        yield f"redirect.to: {item.redirect.to!r} is not visible ASCII"
     if item.https is not None and (item.https.status not in REDIRECTS or not 0 <= item.https.port < 65536):
         yield f"https: status {item.https.status} or port {item.https.port}"
     if item.body_max < 0:
         yield "body_max: below zero"
     for name, _ in item.response_fields:
-        if not TOKEN.fullmatch(name):
-            yield f"response_fields: {name!r} is no field name"
+        if not TOKEN.fullmatch(name) or name.lower() in FRAMING:
+            yield f"response_fields: {name!r} is no field name, or not one to set"
     if item.cors is not None:
         yield from _cors(item.cors)
     if item.limits is not None:
@@ -101,7 +135,7 @@ def _affinity(item: CookieAffinity) -> Iterator[str]:
         if not re.fullmatch(r"(?:-?\d{1,10})?", getattr(item, name), re.ASCII):
             yield f"affinity.{name}: {getattr(item, name)!r} is no number of seconds"
     for name in ("path", "domain"):
-        if ";" in getattr(item, name):
+        if ";" in getattr(item, name) or not VISIBLE.fullmatch(getattr(item, name)):
             yield f"affinity.{name}: {getattr(item, name)!r} would end the attribute"
 
 

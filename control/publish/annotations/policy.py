@@ -28,6 +28,7 @@ from dataplane.snapshot.policy import (
     RoutePolicy,
     SameSite,
 )
+from dataplane.snapshot.policy_check import FRAMING
 
 CORS_METHODS = "GET, PUT, POST, DELETE, PATCH, OPTIONS"
 CORS_HEADERS = (
@@ -35,8 +36,6 @@ CORS_HEADERS = (
 )
 FIELD_NAME = re.compile(r"[a-zA-Z\d\-_]+", re.ASCII)
 FIELD_VALUE = re.compile(r"[a-zA-Z\d_ :;.,\\/\"'?!(){}\[\]@<>=\-+*#$&`|~^%]+", re.ASCII)
-FRAMING = {"connection", "content-length", "date", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"}
-"""Fields that a message would mean something else with, or that are ours to write."""
 
 
 def route_policy(

@@ -106,7 +106,9 @@ SUPPORTED: dict[str, Supported] = {
     "cors-allow-credentials": Supported(grammar.boolean, "default true"),
     "cors-max-age": Supported(grammar.natural, "default 1728000 s"),
     # heads
-    "upstream-vhost": Supported(grammar.matching(r"[-._~a-zA-Z0-9:]+", "a host"), "the Host that endpoints see"),
+    "upstream-vhost": Supported(
+        grammar.matching(r"[-._~a-zA-Z0-9]+(?::[0-9]{1,5})?", "a host"), "the Host that endpoints see"
+    ),
     "x-forwarded-prefix": Supported(grammar.path, "X-Forwarded-Prefix; only with rewrite-target, as in ingress-nginx"),
     "custom-headers": Supported(grammar.basic, "a ConfigMap of the Ingress's namespace: fields of every answer"),
     "proxy-redirect-from": Supported(
