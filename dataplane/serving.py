@@ -100,9 +100,10 @@ class Serving:
         return route_for
 
     def _http(self, listener: Listener) -> MakeProtocol:
-        scheme = b"https" if listener.tls else b"http"
+        scheme, covers = (b"https", self.certificates.covers) if listener.tls else (b"http", None)
+        made = partial(self.proxy.protocol_factory, scheme=scheme, listener=listener.name, covers=covers)
         if listener.mode == "ingress":
-            factory = self.proxy.protocol_factory(self.table.resolver(listener), scheme=scheme, listener=listener.name)
+            factory = made(self.table.resolver(listener))
             return lambda client: factory()
         table, affinity, plain = self.table, self._affinity(listener), self.table.backend_of(listener)
 
@@ -122,7 +123,7 @@ class Serving:
                     sticky = StickyBackend(backend, affinity, client, self._clock)
                 return Match(sticky.follow(), "")
 
-            return self.proxy.protocol_factory(resolve, scheme=scheme, listener=listener.name, prior=prior)()
+            return made(resolve, prior=prior)()
 
         return make
 

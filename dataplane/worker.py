@@ -35,6 +35,7 @@ from dataplane.dns.server import DnsServer
 from dataplane.feed import Applier, Feed, updates_in
 from dataplane.l4.datagrams import Datagrams
 from dataplane.l4.relay import Relays
+from dataplane.l7.limits import Limits
 from dataplane.l7.proxy import HttpProxy
 from dataplane.listen.accept import Gate
 from dataplane.listen.tcp import Listeners
@@ -72,6 +73,7 @@ class Options:
     connections_max: int = CONNECTIONS_MAX
     workers: int = 1  # that share the listeners, this one included
     ready_fd: int | None = None  # told "routes" when the first state is in force
+    limits: Limits = field(default_factory=Limits)
     seed: int | None = None  # of the balancing policies; None = different each time
 
 
@@ -84,7 +86,7 @@ class Worker:
         self.recorder = Recorder(self.registry, FlowRing(FLOWS_KEPT))
         self.table = Table(random.Random(options.seed).random)
         self.certificates = Certificates()
-        self.proxy = HttpProxy(self.recorder.record)
+        self.proxy = HttpProxy(self.recorder.record, limits=options.limits)
         self.relays = Relays(self.recorder.record, time.monotonic, time.time)
         self.datagrams = Datagrams(self.recorder.record, time.monotonic, time.time)
         gate = Gate(self.registry, lambda: len(self.proxy.clients) + len(self.relays) < options.connections_max)

@@ -16,9 +16,9 @@ import h11
 
 LENIENT: Final = {
     # white space before an extension's semicolon: RFC 9112 7.1.1 wants it parsed, and neither goes on
-    r"illegal chunk header: bytearray\(b'[0-9A-Fa-f]+(\\t| )+;",
+    r"illegal chunk header: bytearray\(b['\"][0-9A-Fa-f]+(\\t| )+;",
     # more than 20 digits of which all but 16 are zeros: one number to all who can count so far, and written anew
-    r"illegal chunk header: bytearray\(b'0{5,}[0-9A-Fa-f]{16}",
+    r"illegal chunk header: bytearray\(b['\"]0{5,}[0-9A-Fa-f]{16}",
     # framing fields in a trailer section: never read (RFC 9110 6.5.1), never passed on
     r"(Only |multiple )Transfer-Encoding|(bad|conflicting) Content-Length",
     # a trailer line that has not ended is judged when it has, or when it is too long

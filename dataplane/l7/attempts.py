@@ -11,6 +11,7 @@ end of the attempt; there is at most one.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Final
 
 from dataplane.filters.passage import Answer
@@ -63,6 +64,7 @@ class Attempts:
         "bytes_out",
         "client",
         "connect_s",
+        "covers",
         "edge",
         "endpoint",
         "exchanges",
@@ -87,6 +89,7 @@ class Attempts:
         self.edge = edge
         self.listener = listener
         self.resolve = resolve
+        self.covers: Callable[[bytes], bool] | None = None  # whether a host may be asked for in this connection
         self.exchanges = 0
         self.state = IDLE
         self._head_of: Request | None = None  # whose head upstream is `_head`: clients repeat themselves
@@ -127,6 +130,9 @@ class Attempts:
         terms = request.terms
         if terms.local_status:
             self.reply(terms.local_status, "", "ok")
+            return
+        if self.covers is not None and not self.covers(terms.host):
+            self.failed("misdirected")
             return
         match = self.resolve(terms.host, request.path)
         if match is None:

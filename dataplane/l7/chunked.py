@@ -28,13 +28,14 @@ LAST_CHUNK: Final = b"0\r\n\r\n"
 class ChunkedDecoder:
     """Feed it bytes; it answers with data until `done`, then `rest` is what came after the body."""
 
-    __slots__ = ("_left", "_line", "_overhead", "_step", "done", "rest", "trailers")
+    __slots__ = ("_left", "_line", "_overhead", "_seen", "_step", "done", "rest", "trailers")
 
     def __init__(self) -> None:
         self._step = "size"  # size -> data -> end -> size ... -> trailers
         self._left = 0  # bytes of the current chunk still to come
         self._line = b""  # an unfinished line, or the unfinished trailer section
         self._overhead = 0
+        self._seen = 0  # how much of an unfinished trailer section was looked at
         self.done = False
         self.rest = b""
         self.trailers: Fields = ()
@@ -104,12 +105,13 @@ class ChunkedDecoder:
         if data.startswith(b"\r\n", at):
             self.done = True
             return at + 2
-        end = data.find(b"\r\n\r\n", at)
+        end = data.find(b"\r\n\r\n", at + max(0, self._seen - 3))
         if (end if end >= 0 else len(data)) - at > TRAILERS_MAX:
             raise Refusal(431, f"the trailers are longer than {TRAILERS_MAX} bytes")
         if end < 0:
-            if STRAY.search(data, at):
+            if STRAY.search(data, at + max(0, self._seen - 1)):
                 raise Refusal(400, "a trailer line ends without CRLF")
+            self._seen = len(data) - at
             return -1
         fields = parse_fields(data[at : end + 2], TRAILER_FIELDS_MAX)
         self.trailers = tuple((field.name, field.value) for field in fields)

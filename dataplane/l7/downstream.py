@@ -17,8 +17,10 @@ it, and a reset destroys the answer on its way (RFC 9112 9.6).
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from dataplane.l7.answering import Answering
 from dataplane.l7.chunked import ChunkedDecoder
@@ -61,6 +63,7 @@ class Site:
     listener: str
     forwarding: Forwarding
     via: bytes
+    covers: Callable[[Any, bytes], bool] | None = None  # (TLS connection, host): see `listen/tls`
 
 
 class Downstream(Answering, asyncio.Protocol):
@@ -108,6 +111,8 @@ class Downstream(Answering, asyncio.Protocol):
         local = transport.get_extra_info("sockname") or ("localhost", 0)
         edge = edge_of(site.scheme, client, str(local[0]).encode(), local[1], site.forwarding, site.via)
         self.talk = Conversation(proxy, self, edge, site.listener, site.resolve)
+        if site.covers is not None:
+            self.talk.covers = partial(site.covers, transport.get_extra_info("ssl_object"))
         proxy.clients.add(self)
         self.set_deadline(proxy.clock() + proxy.limits.header_timeout_s)
         if len(proxy.clients) > proxy.limits.connections_max:

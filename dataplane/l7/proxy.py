@@ -124,12 +124,13 @@ class HttpProxy:
         listener: str = "",
         forwarding: Forwarding = "replace",
         via: bytes = b"loopkube",
+        covers: Callable[[Any, bytes], bool] | None = None,
         prior: Callable[[], bool] | None = None,
     ) -> Callable[[], asyncio.Protocol]:
-        """What a listener calls for each connection. `forwarding` and `via`: see `headers`. `prior` says whether
-        clients may begin with HTTP/2 in the clear; None: never.
+        """What a listener calls for each connection. `forwarding` and `via`: see `headers`; `covers`: see `Site`.
+        `prior` says whether clients may begin with HTTP/2 in the clear; None: never.
         """
-        site = Site(resolve, scheme, listener, forwarding, via)
+        site = Site(resolve, scheme, listener, forwarding, via, covers)
         if scheme == b"https":
             return partial(Opening, self, site)
         if prior is None:

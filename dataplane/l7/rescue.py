@@ -16,8 +16,8 @@ Failures are named for whose fault and which phase. Three questions decide about
    non_idempotent.
 
 Status codes, RFC 9110 15.6: 502 when the origin refused, reset or spoke nonsense; 504 when it took too long; 503 when
-we could not even ask (no endpoint, full). Once the response has begun there is no status left to send: the
-connection is cut, so that the client sees that something is missing.
+we could not even ask (no endpoint, full); and 421 where another connection would be asked. Once the response has begun
+there is no status left to send: the connection is cut, so that the client sees that something is missing.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from typing import Final, Literal, NamedTuple
 from dataplane.snapshot.model import Backend, RetryCause
 
 Failure = Literal[
+    "misdirected",
     "no_route",
     "no_endpoint",
     "pool_full",
@@ -56,6 +57,7 @@ class Verdict(NamedTuple):
 
 
 ANSWERS: Final[dict[Failure, tuple[int, str, str]]] = {
+    "misdirected": (421, "this host has a certificate of its own: open a connection for it", "no_route"),
     "no_route": (404, "default backend - 404", "no_route"),  # the words of ingress-nginx's default backend
     "no_endpoint": (503, "no endpoint is available", "no_endpoint"),
     "pool_full": (503, "too many requests are waiting for the endpoint", "overload"),

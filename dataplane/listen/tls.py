@@ -6,6 +6,11 @@ event loop closes without sending that alert, so clients see a reset). A client 
 are made per certificate and reused while it stays the same, so swapping in a new set costs what changed and open
 connections keep what they negotiated.
 
+A connection whose certificate was chosen for one name and that then asks for another host is *misdirected* (RFC 9110
+15.5.20) if that host has another certificate: browsers reuse connections by what a certificate covers, and the answer
+421 makes them open their own (Kubernetes' Gateway API asks for the same, GEP-3567). Not misdirected is who got the
+default certificate - `curl -k` by address with a Host of its own choice - or asks for a host without certificate.
+
 TLS 1.2 is the oldest version (RFC 8996 forbids older ones), ciphers of 1.2 are those with forward secrecy and AEAD
 (Mozilla's "intermediate" list), compression and renegotiation are off. ALPN prefers h2 to http/1.1; a client that
 offers neither gets HTTP/1.1, unnegotiated.
@@ -29,13 +34,15 @@ log = logging.getLogger(__name__)
 CIPHERS = "ECDHE+AESGCM:ECDHE+CHACHA20:DHE+AESGCM:DHE+CHACHA20:!aNULL:!MD5:!DSS"
 ALPN = ["h2", "http/1.1"]
 
+_NO_HOSTS: frozenset[str] = frozenset()
+
 
 class Certificates:
     """The certificates in force and the contexts made of them."""
 
     def __init__(self) -> None:
-        self._made: dict[tuple[str, str], ssl.SSLContext | None] = {}  # (chain, key) -> context, None if unusable
-        self._by_host: dict[str, ssl.SSLContext] = {}
+        self._made: dict[tuple[str, str], HostContext | None] = {}  # (chain, key) -> context, None if unusable
+        self._by_host: dict[str, HostContext] = {}
         self._entry = _context()
 
     def __repr__(self) -> str:
@@ -43,8 +50,8 @@ class Certificates:
 
     def update(self, certificates: Iterable[Certificate]) -> None:
         """Bring this set into force; of two for one host the first by order and name wins."""
-        made: dict[tuple[str, str], ssl.SSLContext | None] = {}
-        by_host: dict[str, ssl.SSLContext] = {}
+        made: dict[tuple[str, str], HostContext | None] = {}
+        by_host: dict[str, HostContext] = {}
         entry = _context()
         for certificate in sorted(certificates, key=lambda item: (item.order, item.name)):
             key = (certificate.chain_pem, certificate.key_pem)
@@ -58,6 +65,11 @@ class Certificates:
                     _load(entry, certificate)
                 by_host.setdefault(host, context)
         entry.sni_callback = self._on_name
+        hosts: dict[HostContext, set[str]] = {}
+        for host, context in by_host.items():
+            hosts.setdefault(context, set()).add(host)
+        for context, names in hosts.items():
+            context.hosts = names
         self._made, self._by_host, self._entry = made, by_host, entry
 
     def context(self) -> ssl.SSLContext:
@@ -70,6 +82,18 @@ class Certificates:
         by_host = self._by_host
         return by_host.get(host) or by_host.get("*." + host.partition(".")[2]) or by_host.get("")
 
+    def covers(self, connection: ssl.SSLObject, authority: bytes) -> bool:
+        """Whether a request for this host may come through this connection."""
+        negotiated = connection.context
+        hosts = negotiated.hosts if isinstance(negotiated, HostContext) else _NO_HOSTS
+        if not hosts or "" in hosts:
+            return True
+        host = authority.decode("latin-1").lower()
+        host = (host[: host.find("]") + 1] if host.startswith("[") else host.partition(":")[0]).rstrip(".")
+        if host in hosts or "*." + host.partition(".")[2] in hosts:
+            return True
+        return self.choose(host) in (None, self._by_host.get(""))
+
     def _on_name(self, connection: ssl.SSLObject, name: str | None, _entry: ssl.SSLContext) -> int | None:
         chosen = self.choose(name or "")
         if chosen is None:
@@ -78,8 +102,14 @@ class Certificates:
         return None
 
 
-def _context() -> ssl.SSLContext:
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+class HostContext(ssl.SSLContext):
+    """A context that knows for which hosts it is chosen."""
+
+    hosts: set[str] | frozenset[str] = _NO_HOSTS
+
+
+def _context() -> HostContext:
+    context = HostContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_ciphers(CIPHERS)
     context.options |= ssl.OP_NO_COMPRESSION | ssl.OP_NO_RENEGOTIATION | ssl.OP_SINGLE_ECDH_USE
@@ -87,7 +117,7 @@ def _context() -> ssl.SSLContext:
     return context
 
 
-def _loaded(certificate: Certificate) -> ssl.SSLContext | None:
+def _loaded(certificate: Certificate) -> HostContext | None:
     context = _context()
     try:
         _load(context, certificate)

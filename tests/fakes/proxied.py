@@ -146,7 +146,7 @@ class Proxied:
         loop.set_exception_handler(lambda loop, context: self.surprises.append(context))
         for origin in self.origins:
             await origin.start()
-        ports = [origin.port for origin in self.origins] + [_unused_port() for _ in range(self._dead)]
+        ports = [origin.port for origin in self.origins] + [unused_port() for _ in range(self._dead)]
         self.apply(
             model.Route("r", "t", "", "/", "Prefix", "b", ("", "", 0)),
             model.Backend("b", **self._backend),
@@ -214,7 +214,7 @@ class Proxied:
         return sum(endpoint.active for endpoint in self.endpoints.values())
 
 
-def _unused_port() -> int:
+def unused_port() -> int:
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]

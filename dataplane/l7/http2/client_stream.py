@@ -6,6 +6,7 @@ The exchange may be over while its answer still waits in the outbox for the clie
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
@@ -53,6 +54,8 @@ class ClientStream:
         self._unacknowledged = 0
         site = connection.site
         self.talk = Conversation(self.proxy, self, edge, site.listener, site.resolve)
+        if site.covers is not None:
+            self.talk.covers = partial(site.covers, connection.transport.get_extra_info("ssl_object"))
 
     def __repr__(self) -> str:
         return f"<ClientStream {self.id}, {self.line.size} bytes wait, paused for {self._pauses or 'nothing'}>"
