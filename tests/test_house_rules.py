@@ -142,3 +142,12 @@ def test_nothing_in_the_tests_sleeps_for_luck() -> None:
     for path in (ROOT / "tests" / "unit").rglob("*.py"):
         found = re.search(r"\b(time\.sleep\(|asyncio\.sleep\((?!0\)))", path.read_text())
         assert found is None, f"{name(path)} sleeps: wait for a condition or drive a virtual clock"
+
+
+HTTP_BEHAVIOURS = 112
+
+
+def test_every_http_behaviour_is_a_test_of_its_number() -> None:
+    text = "".join(path.read_text() for path in (ROOT / "tests" / "behaviours").glob("test_*.py"))
+    found = {int(number) for number in re.findall(r"^async def test_(\d{3})_", text, flags=re.MULTILINE)}
+    assert found == set(range(1, HTTP_BEHAVIOURS + 1))

@@ -17,6 +17,7 @@ from bench.fuzz import inputs
 from bench.fuzz.oracle import EVENT_MAX, Message
 from dataplane.l7.proxy import HttpProxy
 from dataplane.l7.upstream import Upstream
+from dataplane.pool.multiplexed import MultiplexedPool
 from dataplane.pool.pool import Pool
 from dataplane.snapshot import model
 from dataplane.table import Match, Table
@@ -183,7 +184,8 @@ class MemoryProxy(HttpProxy):
         super().__init__(lambda record: None, clock=clock, is_gone=lambda transport: False)
         self.wanted: list[Pool] = []
 
-    def _dial(self, pool: Pool) -> None:
+    def _dial(self, pool: Pool | MultiplexedPool) -> None:
+        assert isinstance(pool, Pool)  # the lab's one endpoint speaks HTTP/1
         self.wanted.append(pool)
 
 

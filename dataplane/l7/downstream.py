@@ -27,7 +27,7 @@ from dataplane.l7.chunked import ChunkedDecoder
 from dataplane.l7.codec import head_end
 from dataplane.l7.conversation import Conversation
 from dataplane.l7.deadlines import NEVER
-from dataplane.l7.events import Fields, Refusal, Request, Response
+from dataplane.l7.events import NO_FIELDS, Refusal, Request, Response
 from dataplane.l7.exchange import (
     ABORT,
     CLOSED,
@@ -249,8 +249,7 @@ class Downstream(Answering, asyncio.Protocol):
 
     def _body(self, data: bytes) -> None:
         """Bytes of the body of the request under way, and perhaps of what comes after it."""
-        talk, decoder = self.talk, self._decoder
-        trailers: Fields = ()
+        talk, decoder, trailers = self.talk, self._decoder, NO_FIELDS
         if decoder is None:
             piece = data if len(data) <= self._left else data[: self._left]
             self._left -= len(piece)

@@ -22,6 +22,8 @@ Framing = Literal["none", "length", "chunked", "close"]
 Fields = tuple[tuple[bytes, bytes], ...]
 """Header or trailer fields in the order and spelling in which they came, values without surrounding white space."""
 
+NO_FIELDS: Final[Fields] = ()
+
 
 class Refusal(ValueError):
     """A message that RFC 9112 does not let us act on. `status` is the answer that its sender deserves."""

@@ -163,7 +163,7 @@ async def test_107_a_client_that_does_not_read_is_cut_off() -> None:
         client, other = await worked.client(), await worked.client()
         client.reader._limit = 4096  # type: ignore[attr-defined]  # its transport stops reading early
         client.send(GET)
-        await worked.until(lambda: any(item.full for item in worked.proxy.clients))
+        await worked.until(lambda: any(item.full for item in worked.downstreams))
         assert (await other.ask(message(line=b"OPTIONS / HTTP/1.1"))).status == 200
         for _ in range(20):  # buffers on the way may still move
             await worked.pass_time(61)

@@ -82,7 +82,7 @@ async def test_034_a_head_has_bounds(lines: list[bytes]) -> None:
 
 
 def _held(worked: Worked) -> int:
-    return sum(len(client._held) for client in worked.proxy.clients)
+    return sum(len(client._held) for client in worked.downstreams)
 
 
 async def test_034_the_bounds_are_the_workers() -> None:

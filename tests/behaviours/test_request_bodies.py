@@ -289,7 +289,7 @@ async def test_069_a_slow_origin_slows_the_client_down() -> None:
         client = await worked.client()
         body = bytes(range(256)) * (size // 256)
         client.send(sized(b"%d" % size, body))
-        await worked.until(lambda: [item._pauses for item in worked.proxy.clients] == [{"upstream"}])
+        await worked.until(lambda: [item._pauses for item in worked.downstreams] == [{"upstream"}])
         (upstream,) = worked.proxy.upstreams
         assert upstream.transport.get_write_buffer_size() < 1024 * 1024
         go.set()

@@ -200,8 +200,8 @@ async def test_082_a_slow_client_slows_the_origin_down() -> None:
         client = await worked.client()
         client.reader._limit = 4096  # type: ignore[attr-defined]  # its transport stops reading early
         client.send(GET)
-        await worked.until(lambda: [item.paused for item in worked.proxy.upstreams] == [True])
-        (downstream,) = worked.proxy.clients
+        await worked.until(lambda: [item.paused for item in worked.connections] == [True])
+        (downstream,) = worked.downstreams
         assert downstream.transport.get_write_buffer_size() < 1024 * 1024
         answer = await client.answer()
         assert hashlib.sha256(answer.body).digest() == hashlib.sha256(body).digest()

@@ -11,8 +11,10 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from dataplane.l7.downstream import Downstream
 from dataplane.l7.limits import Limits
 from dataplane.l7.proxy import HttpProxy
+from dataplane.l7.upstream import Upstream
 from dataplane.metrics.flows import Flow, FlowFields
 from dataplane.snapshot import model
 from dataplane.table import Endpoint, Match, Table
@@ -140,6 +142,16 @@ class Proxied:
         backend = self.table.backend("b")
         assert backend is not None
         return backend.endpoints
+
+    @property
+    def downstreams(self) -> list[Downstream]:
+        """Clients' HTTP/1 connections."""
+        return [client for client in self.proxy.clients if isinstance(client, Downstream)]
+
+    @property
+    def connections(self) -> list[Upstream]:
+        """HTTP/1 connections to endpoints."""
+        return [upstream for upstream in self.proxy.upstreams if isinstance(upstream, Upstream)]
 
     async def __aenter__(self) -> Proxied:
         loop = asyncio.get_running_loop()

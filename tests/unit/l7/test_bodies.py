@@ -127,7 +127,7 @@ async def test_a_large_upload_waits_for_a_slow_endpoint_in_bounded_memory() -> N
         client.send(b"PUT / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size + body)
         await proxied.until(lambda: proxied.proxy.upstreams)
         (upstream,) = proxied.proxy.upstreams
-        (downstream,) = proxied.proxy.clients
+        (downstream,) = proxied.downstreams
         await proxied.until(lambda: downstream._pauses == {"upstream"})
         assert upstream.transport.get_write_buffer_size() < 1024 * 1024
         go.set()
@@ -142,9 +142,9 @@ async def test_a_large_answer_waits_for_a_slow_client_in_bounded_memory() -> Non
         client = await proxied.client()
         client.reader._limit = 4096  # type: ignore[attr-defined]  # its transport stops reading early
         client.send(GET)
-        await proxied.until(lambda: proxied.proxy.clients and next(iter(proxied.proxy.clients)).full)
-        (downstream,) = proxied.proxy.clients
-        await proxied.until(lambda: next(iter(proxied.proxy.upstreams)).paused)
+        await proxied.until(lambda: any(item.full for item in proxied.downstreams))
+        (downstream,) = proxied.downstreams
+        await proxied.until(lambda: any(item.paused for item in proxied.connections))
         assert downstream.transport.get_write_buffer_size() < 1024 * 1024
         answer = await client.answer()
         assert hashlib.sha256(answer.body).digest() == hashlib.sha256(body).digest()
@@ -157,7 +157,7 @@ async def test_a_client_that_takes_nothing_is_cut_off() -> None:
         client = await proxied.client()
         client.reader._limit = 4096  # type: ignore[attr-defined]
         client.send(GET)
-        await proxied.until(lambda: proxied.proxy.clients and next(iter(proxied.proxy.clients)).full)
+        await proxied.until(lambda: any(item.full for item in proxied.downstreams))
         for _ in range(20):  # a few buffers on the way may still move
             await proxied.pass_time(61)
         await proxied.until(lambda: proxied.flows)

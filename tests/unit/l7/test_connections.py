@@ -78,8 +78,8 @@ async def test_a_client_that_pipelines_without_reading_is_not_read_on() -> None:
     async with Proxied(script) as proxied:
         client = await proxied.client()
         client.send(GET * 200_000)
-        await proxied.until(lambda: proxied.proxy.clients and next(iter(proxied.proxy.clients))._pauses == {"held"})
-        (downstream,) = proxied.proxy.clients
+        await proxied.until(lambda: [item._pauses for item in proxied.downstreams] == [{"held"}])
+        (downstream,) = proxied.downstreams
         assert len(downstream._held) < 1024 * 1024
 
 
