@@ -49,39 +49,11 @@ HEAD_KEPT_MAX: Final = 2 * REMEMBERED_MAX
 class Attempts:
     """The request's half of a client connection's exchanges. Fields after `state` belong to the exchange under way."""
 
-    __slots__ = (
-        "_complete",
-        "_head",
-        "_head_of",
-        "_sent",
-        "_trailers",
-        "_tried",
-        "_unsent",
-        "_waits_in",
-        "backend",
-        "began",
-        "bytes_in",
-        "bytes_out",
-        "client",
-        "connect_s",
-        "covers",
-        "edge",
-        "endpoint",
-        "exchanges",
-        "first_byte_s",
-        "listener",
-        "phase",
-        "proxy",
-        "request",
-        "resolve",
-        "route",
-        "spec",
-        "state",
-        "status",
-        "treatment",
-        "tries",
-        "upstream",
-    )  # fmt: skip
+    __slots__ = ("_complete", "_head", "_head_of", "_sent", "_trailers", "_tried", "_unsent",
+                 "_waits_in", "backend", "began", "bytes_in", "bytes_out", "client", "connect_s",
+                 "covers", "edge", "endpoint", "exchanges", "first_byte_s", "listener", "phase", "proxy",
+                 "request", "resolve", "route", "spec", "state", "status", "treatment", "tries",
+                 "upstream")  # fmt: skip
 
     def __init__(self, proxy: HttpProxy, client: ClientSide, edge: Edge, listener: str, resolve: Resolve) -> None:
         self.proxy = proxy

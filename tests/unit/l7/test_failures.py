@@ -294,7 +294,7 @@ async def test_an_endpoint_that_takes_no_more_of_a_request_has_its_own_time(take
         client = await proxied.client()
         client.send(b"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: %d\r\n\r\n" % size)
         client.send(bytes(16 * 1024 * 1024))
-        talk = next(iter(proxied.proxy.clients)).talk
+        talk = proxied.downstreams[0].talk
         await proxied.until(lambda: talk.upstream is not None and talk.upstream.unsent > 0)
         await proxied.pass_time(2.0)
         assert proxied.flows == []
