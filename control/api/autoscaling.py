@@ -126,7 +126,8 @@ def from_v1(hpa: Object) -> Object:
     measured = [_restored(each, STATUS_FIELDS, "current") for each in _read(annotations, CURRENT_METRICS, list)]
     if not measured and current is not None:
         measured = [{"type": "Resource", "resource": {"name": "cpu", "current": {"averageUtilization": current}}}]
-    status["currentMetrics"] = measured or None
+    if measured:
+        status["currentMetrics"] = measured
     conditions = _read(annotations, CONDITIONS, list)
     if conditions:
         status["conditions"] = conditions

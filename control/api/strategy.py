@@ -212,7 +212,7 @@ STRATEGIES: dict[Kind, Strategy] = {
     kinds.CONTROLLER_REVISION: plain(),
     kinds.JOB: Strategy(_create_job, _JOB.prepare_update, keep_all_but_status),
     kinds.CRON_JOB: with_status(empty_status=dict),
-    kinds.HORIZONTAL_POD_AUTOSCALER: with_status(empty_status=lambda: {"desiredReplicas": 0, "currentMetrics": None}),
+    kinds.HORIZONTAL_POD_AUTOSCALER: with_status(empty_status=lambda: {"desiredReplicas": 0}),
     kinds.HORIZONTAL_POD_AUTOSCALER_V1: with_status(
         empty_status=lambda: dict.fromkeys(("currentReplicas", "desiredReplicas"), 0)
     ),

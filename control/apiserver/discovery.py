@@ -20,6 +20,7 @@ from control.api.kinds import VIEWED_AS, Kind
 from control.api.objects import Object
 from control.api.rows import RESOURCES
 from control.api.scheme import Resource
+from control.apiserver import metrics_objects
 from control.apiserver.subresources import VIRTUAL, Subresource, subresources_of
 
 GIT_VERSION = "v1.37.0+loopkube"
@@ -27,7 +28,8 @@ GROUPS = (
     "apps", "events.k8s.io", "authentication.k8s.io", "authorization.k8s.io", "autoscaling", "batch",
     "networking.k8s.io", "policy", "scheduling.k8s.io", "coordination.k8s.io", "discovery.k8s.io",
 )  # fmt: skip
-"""In the order of kube-apiserver's legacy group list; groups that the scheme does not have yet are left out."""
+"""In the order of kube-apiserver's legacy group list; groups that the scheme does not have yet are left out. The
+metrics groups come last, as aggregated APIs do; they are no part of the scheme, and OpenAPI does not describe them."""
 
 _REVIEW_VERBS = ("create",)
 
@@ -44,8 +46,13 @@ def _versions() -> dict[str, list[str]]:
     return {group: found[group] for group in (*known, *sorted(found.keys() - set(GROUPS)))}
 
 
+def _served() -> dict[str, list[str]]:
+    """The same with what is served beside the scheme."""
+    return {**_versions(), **{group: [metrics_objects.version_of(group)] for group in metrics_objects.GROUPS}}
+
+
 def group_versions() -> list[tuple[str, str]]:
-    """Every (group, version) that is served, the core group first."""
+    """Every (group, version) of the scheme, the core group first."""
     named = [(group, version) for group, versions in _versions().items() for version in versions]
     return [("", "v1"), *named]
 
@@ -61,12 +68,12 @@ def api_versions(host: str) -> Object:
 
 def group_list() -> Object:
     """GET /apis."""
-    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(*row) for row in _versions().items()]}
+    return {"kind": "APIGroupList", "apiVersion": "v1", "groups": [_group(*row) for row in _served().items()]}
 
 
 def group(name: str) -> Object | None:
     """GET /apis/{group}; None: not served."""
-    versions = _versions().get(name)
+    versions = _served().get(name)
     return {"kind": "APIGroup", "apiVersion": "v1", **_group(name, versions)} if versions else None
 
 
@@ -84,6 +91,9 @@ def core_resources() -> Object:
 
 def group_resources(group: str, version: str) -> Object | None:
     """GET /apis/{group}/{version}; None: not served."""
+    if group in metrics_objects.GROUPS and version == metrics_objects.version_of(group):
+        found = metrics_objects.resources_of(group)
+        return {"kind": "APIResourceList", "apiVersion": "v1", "groupVersion": f"{group}/{version}", "resources": found}
     if (group, version) not in group_versions():
         return None
     rows: list[Object] = []
@@ -150,7 +160,7 @@ def aggregated_core(version: str = "v2") -> Object:
 
 def aggregated_groups(version: str = "v2") -> Object:
     """GET /apis likewise."""
-    return _aggregated(version, _versions())
+    return _aggregated(version, _served())
 
 
 def _aggregated(version: str, groups: dict[str, list[str]]) -> Object:
@@ -166,10 +176,35 @@ def _aggregated(version: str, groups: dict[str, list[str]]) -> Object:
 
 
 def _aggregated_version(group: str, version: str) -> Object:
+    if group in metrics_objects.GROUPS:
+        resources = _aggregated_metrics(group, version)
+        return {"version": version, "resources": resources, "freshness": "Current"}
     rows = [_aggregated_row(resource) for resource in _resources(group, version)]
     rows.extend(_aggregated_names(kind, list(_REVIEW_VERBS)) for kind in _reviews(group, version))
     rows.sort(key=lambda row: row["resource"])
     return {"version": version, "resources": rows, "freshness": "Current"}
+
+
+def _aggregated_metrics(group: str, version: str) -> list[Object]:
+    """As the aggregator makes it of a plain list: `pods/hits` is a subresource of a resource without verbs."""
+    found: dict[str, Object] = {}
+    for row in metrics_objects.resources_of(group):
+        name, _, below = row["name"].partition("/")
+        spoken = {"group": group, "version": version, "kind": row["kind"]}
+        resource = found.setdefault(
+            name,
+            {
+                "resource": name,
+                "responseKind": {"group": "", "version": "", "kind": ""} if below else spoken,
+                "scope": "Namespaced" if row["namespaced"] else "Cluster",
+                "singularResource": "",
+                "verbs": None if below else row["verbs"],
+            },
+        )
+        if below:
+            subresource = {"subresource": below, "responseKind": spoken, "verbs": row["verbs"]}
+            resource.setdefault("subresources", []).append(subresource)
+    return list(found.values())
 
 
 def _aggregated_row(resource: Resource) -> Object:

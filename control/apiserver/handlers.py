@@ -14,6 +14,7 @@ import orjson
 from control.api.kinds import Kind
 from control.api.scheme import Resource
 from control.api.status import FieldError, StatusError, internal_error
+from control.apiserver import metrics
 from control.apiserver.body import decode, parse
 from control.apiserver.deletion import RETURN_OBJECT, answers_accepted
 from control.apiserver.exchange import Answer, Flow, Request, answer_error, success
@@ -44,12 +45,15 @@ WATCH_STREAM = "application/json"
 
 
 class Handlers:
-    """`documents` serves what is no resource, `subresources` what hangs below one."""
+    """`documents` serves what is no resource, `subresources` what hangs below one, `metrics` what is measured."""
 
-    def __init__(self, context: Context, documents: Documents, subresources: Subresources) -> None:
+    def __init__(
+        self, context: Context, documents: Documents, subresources: Subresources, metrics: metrics.Metrics
+    ) -> None:
         self.context = context
         self._documents = documents
         self._subresources = subresources
+        self._metrics = metrics
 
     async def handle(self, request: Request) -> Reply:
         try:
@@ -71,6 +75,8 @@ class Handlers:
         if resource is None:
             if where in REVIEWS or where == ("", "v1", "bindings"):
                 return await self._subresources.serve_virtual(target, request)
+            if metrics.serves(target):
+                return await self._metrics.serve(target, request)
             raise not_served()
         if not resource.kind.namespaced and target.namespace:
             raise not_served()

@@ -28,6 +28,7 @@ from control.apiserver.handlers_delete import delete
 from control.apiserver.handlers_read import get, list_page
 from control.apiserver.handlers_subresources import Subresources
 from control.apiserver.handlers_write import MAIN, SCALE, STATUS, create, update
+from control.apiserver.metrics import Metrics
 from control.apiserver.options import DeleteOptions, ListOptions, WriteOptions
 from control.apiserver.paths import not_served
 from control.apiserver.reviews import REVIEWS
@@ -59,9 +60,10 @@ def _translated(method: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:
 
 
 class LocalClient:
-    def __init__(self, context: Context, subresources: Subresources, user: User) -> None:
+    def __init__(self, context: Context, subresources: Subresources, metrics: Metrics, user: User) -> None:
         self._context = context
         self._subresources = subresources
+        self._metrics = metrics
         self._user = user
         self._manager = user.name.rpartition(":")[2] or "unknown"
 
@@ -79,6 +81,9 @@ class LocalClient:
 
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         return self._context.seen(kind, get(self._context, self._resource(kind), namespace, name))
+
+    async def read(self, path: str) -> Object:
+        return self._metrics.read(path)
 
     async def list(
         self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""

@@ -4,8 +4,8 @@ aiohttp's low-level server parses; one function serves every request, because pa
 (`paths`) and a router with middlewares would only add to each request. A connection is asked for its certificate once.
 A watch ends the moment its connection does: the connection knows its flows and closes them.
 
-By itself the server makes the objects of every cluster (`bootstrap`), looks after `default/kubernetes`, and forgets
-Events after an hour.
+By itself the server makes the objects of every cluster (`bootstrap`), looks after `default/kubernetes`, forgets
+Events after an hour, and reads metrics (`metrics`).
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from control.apiserver.handlers_subresources import Subresources
 from control.apiserver.handlers_write import create
 from control.apiserver.local import LocalClient
 from control.apiserver.logs import Logs
+from control.apiserver.metrics import REST_S, Metrics
 from control.apiserver.options import WriteOptions
 from control.apiserver.views import is_expired
 from control.store.records import Missing, Moved, StoreError
@@ -95,6 +96,8 @@ class ApiServer:
         resources: Mapping[Kind, Resource] = RESOURCES,
         auth: Authenticator,
         kubelet_socket: Path | None = None,
+        worker_sockets: Sequence[Path] = (),
+        metrics_resolution_s: float = REST_S,
         service_cidr: str,
         node_port_range: tuple[int, int] = (30000, 32767),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
@@ -111,7 +114,8 @@ class ApiServer:
         self._auth = auth
         self._logs = Logs(kubelet_socket)
         self._subresources = Subresources(self.context, auth, self._logs)
-        self.handlers = Handlers(self.context, Documents(lambda: self.address), self._subresources)
+        self.metrics = Metrics(self.context, kubelet_socket, worker_sockets, resolution_s=metrics_resolution_s)
+        self.handlers = Handlers(self.context, Documents(lambda: self.address), self._subresources, self.metrics)
         self._runner: web.ServerRunner | None = None
         self._flows: set[Flow] = set()
         self._tending: asyncio.Task[None] | None = None
@@ -132,7 +136,7 @@ class ApiServer:
     def client(
         self, user: str = "system:kube-controller-manager", groups: Sequence[str] = ("system:masters",)
     ) -> LocalClient:
-        return LocalClient(self.context, self._subresources, authenticated(user, groups))
+        return LocalClient(self.context, self._subresources, self.metrics, authenticated(user, groups))
 
     async def prepare(self, host: str, port: int) -> None:
         """Makes what every cluster has; local clients may be used from then on."""
@@ -169,6 +173,7 @@ class ApiServer:
         self._port = self._runner.addresses[0][1]
         await self._ensure(api_endpoints(host, self._port))
         self._tending = asyncio.get_running_loop().create_task(self._tend())
+        self.metrics.start()
 
     async def stop(self) -> None:
         """Ends watches, lets requests finish, closes connections."""
@@ -181,6 +186,7 @@ class ApiServer:
             await self._runner.cleanup()
             self._runner = None
         await self._logs.close()
+        await self.metrics.close()
 
     # One request
 

@@ -45,13 +45,25 @@ def table(
         metadata["continue"] = continue_
     if remaining is not None:
         metadata["remainingItemCount"] = remaining
-    columns = resource.columns
     return {
         "kind": "Table",
         "apiVersion": "meta.k8s.io/v1",
         "metadata": metadata,
-        "columnDefinitions": [_definition(column) for column in columns] if with_headers else None,
+        "columnDefinitions": [_definition(column) for column in resource.columns] if with_headers else None,
         "rows": [_row(resource, obj, now, include) for obj in objects],
+    }
+
+
+def plain_table(columns: Sequence[Column], objects: Sequence[Object], now: datetime, include: Include) -> Object:
+    """The Table of objects that are not stored."""
+    return {
+        "kind": "Table",
+        "apiVersion": "meta.k8s.io/v1",
+        "metadata": {},
+        "columnDefinitions": [_definition(column) for column in columns],
+        "rows": [
+            {"cells": [column.cell(obj, now) for column in columns], "object": _shown(obj, include)} for obj in objects
+        ],
     }
 
 

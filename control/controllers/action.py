@@ -7,17 +7,20 @@ that the decision was made on, deletes carry the UID. Conflict and NotFound mean
 for the mirror. An update is performed even if it changes nothing, because it may stand there as a fence: what follows
 it happens only if the object is still the one that was decided on. `Absent` and `Purge` are the two questions that a
 mirror cannot answer ("is it really not there?"); the shell asks the server and stops the list if the answer is no.
+`Ask` reads what no mirror can have, and `Rescale` has consequences that depend on the server's answer; both say what
+to do next as a function of the answer, so that the decision stays pure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal
 
 from control.api.kinds import Kind
 from control.api.objects import Object
+from control.api.status import StatusError
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +109,31 @@ class Purge:
     namespace: str
 
 
-Action = Create | Update | Patch | Delete | Bind | Emit | Absent | Purge
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """GETs of documents that are not objects (metrics). `then` gets the answers by path, an error as what it is, and
+    says what to do."""
+
+    paths: tuple[str, ...]
+    then: Callable[[Mapping[str, Object | StatusError]], tuple[Action, ...]] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Rescale:
+    """PUT of the scale subresource: `replicas` for the workload of this version. `done()` and `refused(message)` say
+    what to do next."""
+
+    kind: Kind
+    namespace: str
+    name: str
+    uid: str
+    resource_version: str
+    replicas: int
+    done: Callable[[], tuple[Action, ...]] = field(compare=False)
+    refused: Callable[[str], tuple[Action, ...]] = field(compare=False)
+
+
+Action = Create | Update | Patch | Delete | Bind | Emit | Absent | Purge | Ask | Rescale
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from control.api.kinds import POD, Kind
 from control.api.objects import Object, controller_of, is_deleting, key_of, name_of, namespace_of, uid_of
 from control.api.status import StatusError
-from control.controllers.action import Absent, Action, Bind, Create, Delete, Patch, Purge, Update
+from control.controllers.action import Absent, Action, Ask, Bind, Create, Delete, Patch, Purge, Rescale, Update
 from control.mirror.client import Client
 from control.mirror.mirror import Mirror
 
@@ -41,10 +41,15 @@ class Performer:
         self._client = client
         self._mirror = mirror
 
-    async def perform(self, action: Action) -> None:
-        """Raises Stopped, Refused or ConnectionError."""
+    async def perform(self, action: Action) -> Sequence[Action]:
+        """Returns what follows from the answer, for actions that say so; raises Stopped, Refused or ConnectionError."""
         try:
             match action:
+                case Ask():
+                    return action.then(await self._answers(action))
+                case Rescale():
+                    await self._rescale(action)
+                    return action.done()
                 case Create():
                     await self._create(action)
                 case Update():
@@ -66,6 +71,34 @@ class Performer:
             if error.reason in ("Conflict", "NotFound"):
                 raise Stopped(error.message) from None
             raise Refused(error) from None
+        return ()
+
+    async def _answers(self, action: Ask) -> dict[str, Object | StatusError]:
+        answers = await asyncio.gather(*(self._answer(path) for path in action.paths))
+        return dict(zip(action.paths, answers, strict=True))
+
+    async def _answer(self, path: str) -> Object | StatusError:
+        try:
+            return await self._client.read(path)
+        except StatusError as error:
+            return error
+
+    async def _rescale(self, action: Rescale) -> None:
+        """The workload as it is afterwards comes by the mirror; until it does, decisions on the old one conflict."""
+        metadata = {
+            "namespace": action.namespace,
+            "name": action.name,
+            "uid": action.uid,
+            "resourceVersion": action.resource_version,
+        }
+        spec = {"replicas": action.replicas}
+        scale: Object = {"apiVersion": "autoscaling/v1", "kind": "Scale", "metadata": metadata, "spec": spec}
+        try:
+            await self._client.update(action.kind, scale, subresource="scale")
+        except StatusError as error:
+            if error.reason in ("Conflict", "NotFound"):
+                raise
+            raise Refused(error, action.refused(error.message)) from None
 
     async def _create(self, action: Create) -> None:
         kind, obj = action.kind, action.obj

@@ -279,10 +279,11 @@ class Runner:
         if isinstance(action, Emit):
             desk.recorder.emit(action.regarding, action.type, action.reason, action.message)
             return
-        await self._performer.perform(action)
+        followed = await self._performer.perform(action)
         for event in deed.events:
             desk.tally.actions["Emit"] += 1
             desk.recorder.emit(event.regarding, event.type, event.reason, event.message)
+        await self._in_order(desk, followed)
 
 
 def _joined(failures: Sequence[BaseException]) -> BaseException:

@@ -11,6 +11,8 @@ from control.controllers.endpoints import EndpointsController
 from control.controllers.endpointslice import EndpointSliceController
 from control.controllers.endpointslicemirroring import EndpointSliceMirroringController
 from control.controllers.garbage import GarbageController
+from control.controllers.horizontalpodautoscaler.controller import HorizontalPodAutoscalerController
+from control.controllers.horizontalpodautoscaler.tuning import KUBERNETES, Tuning
 from control.controllers.ingress import IngressStatusController
 from control.controllers.job.controller import JobController
 from control.controllers.loadbalancer import LoadBalancerController
@@ -25,7 +27,7 @@ from control.controllers.taints import TaintController
 from control.controllers.ttl import TtlController
 
 
-def all_controllers(*, ca_pem: str) -> tuple[Controller, ...]:
+def all_controllers(*, ca_pem: str, autoscaling: Tuning = KUBERNETES) -> tuple[Controller, ...]:
     """One of each; `ca_pem` is the cluster's CA, which every namespace gets as the ConfigMap kube-root-ca.crt.
 
     The order is that in which a shell serves its queues in turn: first what the data plane waits for (a readiness flip
@@ -50,6 +52,7 @@ def all_controllers(*, ca_pem: str) -> tuple[Controller, ...]:
         DisruptionController(),
         StaleDisruptionController(),
         ResourceQuotaController(),
+        HorizontalPodAutoscalerController(autoscaling),
         TaintController(),
         PodGarbageController(),
         GarbageController(),

@@ -23,13 +23,14 @@ from control.kubelet.heartbeat import Heartbeat, read_machine
 from control.kubelet.hooks import Handlers
 from control.kubelet.images.table import ImageTable, ImageTableError, Row, parse_rows
 from control.kubelet.knobs import FAST, Knobs
+from control.kubelet.measuring import Measuring
 from control.kubelet.mounts import remove_leftovers
 from control.kubelet.nodes import NodeIdentity
 from control.kubelet.plan import FINISHED
 from control.kubelet.process import ProcessHost, ProcessState
 from control.kubelet.record import adopt, ghost_of, new_record, restart_init
 from control.kubelet.runner import PodRunner
-from control.kubelet.server import LogServer
+from control.kubelet.server import KubeletServer
 from control.kubelet.ward import Network, Ward
 from control.mirror.client import Client
 from control.mirror.mirror import Mirror
@@ -87,7 +88,8 @@ class Agent:
         self.heartbeats = [Heartbeat(client, recorders[node.name], node, machine, knobs, clock) for node in nodes]
         self.runners: dict[str, PodRunner] = {}
         self.run_socket = run_socket
-        self.server = LogServer(self.find_pod, clock)
+        self.measuring = Measuring()
+        self.server = KubeletServer(self.find_pod, clock, self.summaries)
         self.adopted = asyncio.Event()
         self.stopping = asyncio.Event()
         self.early_exits: list[ProcessState] = []
@@ -249,6 +251,11 @@ class Agent:
         """The newest pod of that name, for the kubelet's HTTP API."""
         named = [r for r in self.runners.values() if r.record.namespace == namespace and r.record.name == name]
         return max(named, key=lambda runner: (not runner.record.removed, runner.record.started_at), default=None)
+
+    def summaries(self) -> list[Object]:
+        """What the nodes' pods use now, for the kubelet's HTTP API."""
+        pods = ((runner.pod, runner.record) for runner in self.runners.values() if not runner.record.removed)
+        return self.measuring.summaries(pods, self.ward.nodes, self.ward.now())
 
 
 def load_image_file(path: Path) -> ImageTable:

@@ -1,6 +1,7 @@
-"""The kubelet's HTTP API on a unix socket: container logs, for the API server's pods/log.
+"""The kubelet's HTTP API on a unix socket: container logs, for the API server's pods/log, and what containers use.
 
     GET /healthz
+    GET /stats/summary    {"items": [...]}: the summary of each virtual node, measured now (`usage`)
     GET /containerLogs/{namespace}/{pod}/{container}
         ?follow&previous&tailLines&sinceSeconds&sinceTime&timestamps&limitBytes
 
@@ -20,8 +21,10 @@ from pathlib import Path
 from typing import BinaryIO, Protocol
 from urllib.parse import unquote
 
+import orjson
 from aiohttp import web
 
+from control.api.objects import Object
 from control.kubelet.launch import Folders
 from control.kubelet.logs import BadOption, Options, Splitter, is_since, parse_options, select, shown
 from control.kubelet.record import ContainerRecord, PodRecord
@@ -39,12 +42,18 @@ class LogOwner(Protocol):
     def folders(self) -> Folders: ...
 
 
-class LogServer:
-    """`find(namespace, name)` answers with the pod's runner."""
+class KubeletServer:
+    """`find(namespace, name)` answers with the pod's runner, `summaries()` with every node's summary."""
 
-    def __init__(self, find: Callable[[str, str], LogOwner | None], clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        find: Callable[[str, str], LogOwner | None],
+        clock: Callable[[], datetime],
+        summaries: Callable[[], list[Object]],
+    ) -> None:
         self.find = find
         self.clock = clock
+        self.summaries = summaries
         self.runner: web.ServerRunner | None = None
 
     async def start(self, path: Path) -> None:
@@ -67,6 +76,8 @@ class LogServer:
             return web.Response(status=405, text="method not allowed\n")
         if parts == ["healthz"]:
             return web.Response(text="ok")
+        if parts == ["stats", "summary"]:
+            return web.Response(body=orjson.dumps({"items": self.summaries()}), content_type="application/json")
         if len(parts) != 4 or parts[0] != "containerLogs":
             return web.Response(status=404, text="404 page not found\n")
         return await self.logs(request, *parts[1:])

@@ -34,6 +34,10 @@ class Client(Protocol):
 
     def get(self, kind: Kind, namespace: str, name: str) -> Awaitable[Object]: ...
 
+    def read(self, path: str) -> Awaitable[Object]:
+        """GET of a document that is not stored: metrics. `path` with its query, as in a URL."""
+        ...
+
     def list(
         self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
     ) -> Awaitable[Listing]: ...

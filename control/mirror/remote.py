@@ -59,6 +59,9 @@ class RemoteClient:
     async def get(self, kind: Kind, namespace: str, name: str) -> Object:
         return await self._request("GET", kind.path(namespace, name))
 
+    async def read(self, path: str) -> Object:
+        return await self._request("GET", path)
+
     async def list(
         self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
     ) -> Listing:

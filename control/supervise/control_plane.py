@@ -16,6 +16,7 @@ from control.apiserver.auth import Authenticator
 from control.apiserver.server import ApiServer
 from control.config.folders import Folders
 from control.config.settings import Settings
+from control.controllers.horizontalpodautoscaler.tuning import Tuning
 from control.controllers.run import Runner
 from control.controllers.table import all_controllers
 from control.mirror.mirror import Mirror
@@ -68,12 +69,16 @@ class ControlPlane:
             self.store,
             auth=Authenticator(signing_key=(folders.pki / "sa.key").read_bytes()),
             kubelet_socket=folders.node_socket,
+            worker_sockets=[folders.worker_socket(index) for index in range(settings.workers)],
+            metrics_resolution_s=delays.metrics_resolution_s,
             service_cidr=addresses.service_cidr,
         )
         await self.server.start(addresses.host, 0, server_tls(folders.pki), sock=self._api_socket)
         self._ready.say("API server")
         client = self.server.client()
-        controllers = all_controllers(ca_pem=(folders.pki / "ca.crt").read_text())
+        controllers = all_controllers(
+            ca_pem=(folders.pki / "ca.crt").read_text(), autoscaling=Tuning(sync_period_s=delays.autoscaler_sync_s)
+        )
         kinds = {kind for controller in controllers for kind in controller.watches}
         self.mirror = Mirror(client, kinds.union(PUBLISHED_KINDS))
         self.runner = Runner(client, self.mirror, controllers)

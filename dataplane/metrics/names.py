@@ -23,6 +23,13 @@ REQUESTS = Family(
     "HTTP requests that ended, by what the client got and how it ended.",
     ("listener", "backend", "code", "outcome"),
 )
+TARGET_REQUESTS = Family(
+    "loopkube_target_requests_total",
+    "counter",
+    "HTTP requests that ended, by the endpoint's target (namespace/pod): what autoscalers go by.",
+    ("backend", "target"),
+)
+ROUTE_REQUESTS = Family("loopkube_route_requests_total", "counter", "The same by route.", ("route",))
 CONNECTIONS = Family(
     "loopkube_tcp_connections_total",
     "counter",

@@ -1,8 +1,8 @@
 """Metrics of requests and connections as a fold over flow records: one call at the end of each.
 
-The counters that a record touches are found with one look-up by (listener, backend, status, outcome) and bound there,
-so a record costs a tuple, a dictionary look-up and a handful of adds. What is counted can always be recounted from
-the records; a test does.
+The counters that a record touches are found with one look-up by (listener, route, backend, target, status, outcome)
+and bound there, so a record costs a tuple, a dictionary look-up and a handful of adds. What is counted can always be
+recounted from the records; a test does.
 """
 
 from __future__ import annotations
@@ -17,11 +17,13 @@ BOUND_MAX = 20_000  # combinations remembered; beyond, all are looked up anew (t
 class _Bound:
     """The counters of one combination."""
 
-    __slots__ = ("bytes_in", "bytes_out", "connects", "count", "retries", "seconds")
+    __slots__ = ("bytes_in", "bytes_out", "connects", "count", "of_route", "of_target", "retries", "seconds")
 
     def __init__(
         self,
         count: Value,
+        of_route: Value,
+        of_target: Value,
         bytes_in: Value,
         bytes_out: Value,
         retries: Value | None,
@@ -29,6 +31,8 @@ class _Bound:
         connects: Histogram | None,
     ) -> None:
         self.count = count
+        self.of_route = of_route
+        self.of_target = of_target
         self.bytes_in = bytes_in
         self.bytes_out = bytes_out
         self.retries = retries
@@ -39,24 +43,27 @@ class _Bound:
 class Recorder:
     """Takes flow records: keeps them in the ring and counts them."""
 
-    __slots__ = ("_append", "_bound", "_registry", "ring")
+    __slots__ = ("_append", "_bound", "_nobody", "_registry", "ring")
 
     def __init__(self, registry: Registry, ring: FlowRing) -> None:
         self.ring = ring
         self._append = ring.append
         self._registry = registry
-        self._bound: dict[tuple[str, str, int, str], _Bound] = {}
+        self._bound: dict[tuple[str, str, str, str, int, str], _Bound] = {}
+        self._nobody = Value()  # counts for what has no such label: no branch where every record passes
         total = registry.value(names.FLOWS)
         registry.at_scrape(lambda: setattr(total, "value", ring.total))
 
     def record(self, record: FlowFields) -> None:
         """Keep and count one record (`flows.FlowFields` says what is where)."""
         self._append(record)
-        key = (record[1], record[3], record[10], record[16])
+        key = (record[1], record[2], record[3], record[5], record[10], record[16])
         bound = self._bound.get(key)
         if bound is None:
             bound = self._bind(key, is_tcp=not record[10] and not record[9])
         bound.count.value += 1
+        bound.of_route.value += 1
+        bound.of_target.value += 1
         bound.bytes_in.value += record[11]
         bound.bytes_out.value += record[12]
         attempts = record[8]
@@ -68,8 +75,8 @@ class Recorder:
             if bound.seconds is not None:
                 bound.seconds.observe(record[15])
 
-    def _bind(self, key: tuple[str, str, int, str], *, is_tcp: bool) -> _Bound:
-        listener, backend, status, outcome = key
+    def _bind(self, key: tuple[str, str, str, str, int, str], *, is_tcp: bool) -> _Bound:
+        listener, route, backend, target, status, outcome = key
         registry = self._registry
         if is_tcp:
             count = registry.value(names.CONNECTIONS, listener, backend, outcome)
@@ -77,6 +84,8 @@ class Recorder:
             count = registry.value(names.REQUESTS, listener, backend, str(status), outcome)
         bound = _Bound(
             count,
+            registry.value(names.ROUTE_REQUESTS, route) if route and not is_tcp else self._nobody,
+            registry.value(names.TARGET_REQUESTS, backend, target) if target and not is_tcp else self._nobody,
             registry.value(names.BYTES, listener, backend, "in"),
             registry.value(names.BYTES, listener, backend, "out"),
             registry.value(names.RETRIES, backend) if backend else None,

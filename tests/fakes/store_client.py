@@ -2,7 +2,7 @@
 
 It stamps uid and creationTimestamp, checks preconditions, merges merge-patches, and can be told to fail:
 `fail(n, error)` makes the next n calls raise, `refuse(verb, kind, error)` one verb of one kind, `allow` so after some
-calls, `hold(kind)` lets its watches lag. `calls` is what was asked.
+calls, `hold(kind)` lets its watches lag. `calls` is what was asked. `documents` are what `read` answers with.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ class StoreClient:
         self.store = store or Store.open(None)
         self.calls: list[tuple[str, str, str]] = []
         self.watches: list[Any] = []
+        self.documents: dict[str, Object] = {}
         self._uids = 0
         self._failures: list[Exception] = []
         self._refused: dict[tuple[str, Kind], Exception] = {}
@@ -77,6 +78,11 @@ class StoreClient:
         if found is None:
             raise not_found(kind, name)
         return found.obj
+
+    async def read(self, path: str) -> Object:
+        if path not in self.documents:
+            raise StatusError(404, "NotFound", "the server could not find the requested resource")
+        return self.documents[path]
 
     async def list(
         self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""

@@ -28,7 +28,8 @@ from control.api.objects import (
 )
 from control.api.rows import RESOURCES
 from control.api.schema import schema_of
-from control.controllers.action import Absent, Action, Bind, Create, Delete, Emit, Patch, Purge, Update
+from control.api.status import StatusError
+from control.controllers.action import Absent, Action, Ask, Bind, Create, Delete, Emit, Patch, Purge, Rescale, Update
 from control.mirror.world import LiveWorld, World
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -46,7 +47,8 @@ class Rejected(Exception):
 
 
 class Cluster:
-    """`refuses` may reject creates, as admission does; `listeners` hear (kind, old, new) after each change.
+    """`refuses` may reject creates and scales, as admission does; `answers` are the documents that `Ask` reads;
+    `listeners` hear (kind, old, new) after each change.
 
     With `drops_empty`, objects are kept as the server keeps them: without what Go leaves out when it is empty.
     """
@@ -62,6 +64,7 @@ class Cluster:
         self.events: list[str] = []
         self.listeners: list[Callable[[Kind, Object | None, Object | None], None]] = []
         self.refuses: Callable[[Kind, Object], str] = lambda kind, obj: ""
+        self.answers: Callable[[str], Object | StatusError] = lambda path: StatusError(404, "NotFound", path)
 
     # What users and kubelets do
 
@@ -115,6 +118,10 @@ class Cluster:
                         raise Stopped("it is there")
                 case Purge(kind, namespace):
                     self._perform_purge(kind, namespace)
+                case Ask(paths, then):
+                    self.perform(then({path: self.answers(path) for path in paths}))
+                case Rescale():
+                    self._perform_rescale(action)
 
     def _perform_create(self, kind: Kind, obj: Object, refused: Callable[[str], tuple[Action, ...]] | None) -> None:
         why = self.refuses(kind, obj)
@@ -162,6 +169,17 @@ class Cluster:
             self.delete(kind, obj)
         if found:
             raise Stopped(f"{len(found)} {kind.plural} were left")
+
+    def _perform_rescale(self, action: Rescale) -> None:
+        current = self._seen(action.kind, action.namespace, action.name, action.uid)
+        if action.resource_version != meta(current)["resourceVersion"]:
+            raise Stopped(f"{action.name} has been modified")
+        why = self.refuses(action.kind, current)
+        if why:
+            self.perform(action.refused(why))
+            raise Rejected(why)
+        self._replace(action.kind, {**current, "spec": {**spec_of(current), "replicas": action.replicas}})
+        self.perform(action.done())
 
     def _seen(self, kind: Kind, namespace: str, name: str, uid: str) -> Object:
         found = self.objects.get((kind, Key(namespace, name)))

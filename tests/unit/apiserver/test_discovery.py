@@ -9,6 +9,7 @@ import pytest
 from control.api.kinds import DEPLOYMENT, EVENT, POD, SERVICE
 from control.api.rows import RESOURCES
 from control.apiserver import discovery
+from control.apiserver.metrics_objects import GROUPS
 from control.apiserver.subresources import REVIEWS
 
 ALL_VERBS = ["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]
@@ -88,7 +89,7 @@ def test_groups() -> None:
         "preferredVersion": {"groupVersion": "apps/v1", "version": "v1"},
     }
     served = {kind.group for kind in RESOURCES} | {review.kind.group for review in REVIEWS}
-    assert {group["name"] for group in groups} == served - {""}
+    assert {group["name"] for group in groups} == (served - {""}) | set(GROUPS)
     assert discovery.group("apps") == {"kind": "APIGroup", "apiVersion": "v1", **groups[0]}
     assert discovery.group("nope") is None
     assert discovery.group_resources("apps", "v2") is None
@@ -117,6 +118,8 @@ def test_the_aggregated_dialect_says_the_same(version: str) -> None:
     ]
     for item in items:
         group = item["metadata"].get("name", "")
+        if group in GROUPS:
+            continue
         plain = rows(group)
         told: dict[str, list[str]] = {}
         for resource in item["versions"][0]["resources"]:
@@ -130,3 +133,26 @@ def test_the_aggregated_dialect_says_the_same(version: str) -> None:
 def test_the_version_names_loopkube() -> None:
     info = discovery.version_info()
     assert (info["major"], info["minor"], info["gitVersion"]) == ("1", "37", "v1.37.0+loopkube")
+
+
+def test_metrics_are_discovered_as_aggregated_apis_are() -> None:
+    assert [name for group in discovery.group_list()["groups"][-3:] for name in [group["name"]]] == list(GROUPS)
+    assert rows("metrics.k8s.io", "v1beta1")["pods"] == {
+        "name": "pods",
+        "singularName": "",
+        "namespaced": True,
+        "kind": "PodMetrics",
+        "verbs": ["get", "list"],
+    }
+    assert rows("metrics.k8s.io", "v1beta1")["nodes"]["namespaced"] is False
+    hits = "http_requests_per_second"
+    assert set(rows("custom.metrics.k8s.io", "v1beta2")) == {
+        f"{resource}/{hits}" for resource in ("pods", "services", "ingresses.networking.k8s.io")
+    }
+    assert discovery.group_resources("metrics.k8s.io", "v1") is None
+    *_, custom, external = discovery.aggregated_groups()["items"]
+    pods = next(each for each in custom["versions"][0]["resources"] if each["resource"] == "pods")
+    spoken = {"group": "custom.metrics.k8s.io", "version": "v1beta2", "kind": "MetricValueList"}
+    assert pods["subresources"] == [{"subresource": hits, "responseKind": spoken, "verbs": ["get"]}]
+    assert pods["verbs"] is None
+    assert external["versions"][0]["resources"][0]["responseKind"]["kind"] == "ExternalMetricValueList"

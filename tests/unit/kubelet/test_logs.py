@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from control.kubelet.launch import Folders
 from control.kubelet.logs import BadOption, Options, Splitter, parse_options, select, tail_start
 from control.kubelet.record import PodRecord, Waiting
-from control.kubelet.server import LogServer
+from control.kubelet.server import KubeletServer
 from tests.fakes.pods import end, pod, record_of, run
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -86,7 +86,9 @@ class Desk:
         self.obj = pod()
         self.record = record_of(self.obj)
         self.owner = Owner(self.record, Folders(str(folder / "pod"), str(folder / "logs")))
-        self.server = LogServer(lambda ns, name: self.owner if (ns, name) == ("default", "p") else None, lambda: NOW)
+        self.server = KubeletServer(
+            lambda ns, name: self.owner if (ns, name) == ("default", "p") else None, lambda: NOW, list
+        )
         self.socket = folder / "node.sock"
         self.session: aiohttp.ClientSession
 
