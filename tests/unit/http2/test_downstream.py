@@ -274,3 +274,11 @@ async def test_a_body_that_is_too_long_is_refused() -> None:
         assert (await client.ask(request(b"POST"), b"x" * 11)).status == 413
         assert (await client.ask(GET)).status == 200
         assert proxied.leases == 0
+
+
+async def test_a_host_that_this_connection_is_not_for_is_misdirected_and_no_other_stream() -> None:
+    async with Http2Proxied(site={"covers": lambda session, host: host == b"shop.example"}) as proxied:
+        client = await proxied.http2()
+        other = [(b":method", b"GET"), (b":scheme", b"https"), (b":authority", b"other.example"), (b":path", b"/")]
+        assert (await client.ask(other)).status == 421
+        assert (await client.ask(GET)).status == 200
