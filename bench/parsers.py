@@ -8,8 +8,8 @@ llhttp calls back for each field, aiohttp and h11 build their message objects. W
 says where the body ends by the strict rules, what is forwarded and under which terms), so this is a price list and
 not a race.
 
-Parsers take turns, so that whatever else the machine does hits all alike; the best round of each counts. CPU time of the
-process, in microseconds a head.
+Parsers take turns, so that whatever else the machine does hits all alike; the best round of each counts. CPU time of
+the process, in microseconds a head.
 """
 
 from __future__ import annotations
