@@ -83,8 +83,11 @@ def _endpoint(endpoint: Endpoint, is_usable: bool) -> Overview:
         "address": f"{spec.address}:{spec.port}",
         "target": spec.target,
         "node": spec.node,
+        "zone": spec.zone,
+        "weight": spec.weight,
         "phase": endpoint.phase,
         "usable": is_usable,
+        "health": "" if endpoint.health is None else endpoint.health.state,
         "active": endpoint.active,
         "picked": endpoint.picked,
         "failed": endpoint.failed,
@@ -98,8 +101,8 @@ th{color:#666;font-weight:600}.bad{color:#b00}.good{color:#070}h2{font-size:1.1e
 @media(prefers-color-scheme:dark){body{color:#ddd;background:#181818}th,td{border-color:#444}.bad{color:#f77}
 .good{color:#7c7}code{color:#aaa}}"""
 
-GOOD = {"open", "ready", "serving-terminating", "True"}
-BAD = {"failed", "not-ready", "terminating", "False"}
+GOOD = {"open", "ready", "serving-terminating", "healthy", "True"}
+BAD = {"failed", "not-ready", "terminating", "ejected", "False"}
 
 
 def page(view: Overview) -> str:
@@ -116,7 +119,7 @@ def page(view: Overview) -> str:
         '<!doctype html><html lang="en"><meta charset="utf-8"><meta http-equiv="refresh" content="2">',
         f"<title>{name}</title><style>{STYLE}</style><h1>{name}</h1>",
         f"<p>State version {view['version']}. <code>/metrics</code> <code>/table</code> ",
-        "<code>/flows?follow=1</code> <code>/healthz</code> <code>/readyz</code></p>",
+        "<code>/updates</code> <code>/flows?follow=1</code> <code>/healthz</code> <code>/readyz</code></p>",
         _table("Numbers", [view["numbers"]]),
         "".join(f"<p><code>{escape(part)}</code></p>" for part in view["parts"]),
         _table("Listeners", view["listeners"]),

@@ -262,9 +262,11 @@ class Table:
             changes.names_new.append(resource)
 
     def _set_backend(self, name: str, spec: model.Backend | None, changes: _Collector) -> None:
-        self._backend(name).set_spec(spec)
+        backend = self._backend(name)
+        backend.set_spec(spec)
         for view in self._views.get(name, {}).values():
             view.set_spec(spec)
+            view.share_feedback(backend)
         changes.backends.add(name)
 
     def _set_endpoint(self, spec: model.Endpoint, changes: _Collector) -> None:
@@ -307,6 +309,7 @@ class Table:
                 name, self._random, endpoints=backend.endpoints, reads_terminating=reads_terminating, place=place
             )
             view.set_spec(backend.spec if backend.known else None)
+            view.share_feedback(backend)
             views[reads_terminating, place] = view
         return view
 

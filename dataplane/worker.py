@@ -188,13 +188,21 @@ class Worker:
         self.registry.value(names.AFFINITY).value = self.serving.remembered
         phases: dict[tuple[str, ...], float] = {}
         leases: dict[tuple[str, ...], float] = {}
+        ejected: dict[tuple[str, ...], float] = {}
         for backend in self.table.backends:
-            leases[backend.name,] = sum(endpoint.active for endpoint in backend.endpoints.values())
-            for endpoint in backend.endpoints.values():
+            endpoints = backend.endpoints.values()
+            leases[backend.name,] = sum(endpoint.active for endpoint in endpoints)
+            for endpoint in endpoints:
                 key = (backend.name, endpoint.phase)
                 phases[key] = phases.get(key, 0) + 1
+            if backend.feedback is not None:
+                states = [one.health.state for one in endpoints if one.health is not None]
+                ejected[backend.name,] = len(states) - states.count("healthy")
+                self.registry.value(names.EJECTIONS, backend.name).value = backend.feedback.ejections
+                self.registry.value(names.RETRIES_DENIED, backend.name).value = backend.feedback.retries_denied
         self.registry.replace(names.ENDPOINTS, phases)
         self.registry.replace(names.LEASES, leases)
+        self.registry.replace(names.EJECTED, ejected)
 
 
 async def serve(options: Options, on_ready: Callable[[], None] = lambda: None) -> None:

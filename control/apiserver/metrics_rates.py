@@ -114,7 +114,7 @@ def _reading(container: Object) -> _Reading:
 
 # --- requests -----------------------------------------------------------------------------------------------------
 
-TARGETS, ROUTES = "loopkube_target_requests_total", "loopkube_route_requests_total"
+TARGETS, ROUTES = "loopkube_endpoint_duration_seconds_count", "loopkube_request_duration_seconds_count"
 _LINE = re.compile(r"(\w+)\{([^}]*)\} ([0-9.e+-]+)")
 _LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"')
 
@@ -144,7 +144,7 @@ def _series(family: str, labels: Mapping[str, str]) -> list[Series]:
     if family == ROUTES:
         key = _key(labels.get("route", "").rpartition("#")[0])
         return [("ingresses.networking.k8s.io", key)] if key else []
-    pod, service = _key(labels.get("target", "")), _key(labels.get("backend", "").partition(":")[0])
+    pod, service = _key(labels.get("endpoint", "")), _key(labels.get("backend", "").partition(":")[0])
     return [series for series in (("pods", pod), ("services", service)) if series[1] is not None]  # type: ignore[misc]
 
 

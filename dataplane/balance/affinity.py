@@ -86,6 +86,7 @@ class StickyBackend(Backend):
         """Be what the backend is now."""
         self.spec = self.of.spec
         self.known = self.of.known
+        self.share_feedback(self.of)
         return self
 
     @property

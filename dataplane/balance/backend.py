@@ -143,6 +143,10 @@ class Backend:
         self.key = compiled(spec.hash_on) if spec.policy in HASHED else None
         self._is_plain = not (spec.policy in PLANNED or spec.slow_start_s or spec.eject_after or spec.retry_budget)
 
+    def share_feedback(self, other: Backend) -> None:
+        """Views of one backend learn together."""
+        self.feedback = other.feedback
+
     def touch(self) -> None:
         """An endpoint came, went or changed its phase."""
         self._dirty = True

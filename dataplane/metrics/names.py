@@ -23,13 +23,6 @@ REQUESTS = Family(
     "HTTP requests that ended, by what the client got and how it ended.",
     ("listener", "backend", "code", "outcome"),
 )
-TARGET_REQUESTS = Family(
-    "loopkube_target_requests_total",
-    "counter",
-    "HTTP requests that ended, by the endpoint's target (namespace/pod): what autoscalers go by.",
-    ("backend", "target"),
-)
-ROUTE_REQUESTS = Family("loopkube_route_requests_total", "counter", "The same by route.", ("route",))
 CONNECTIONS = Family(
     "loopkube_tcp_connections_total",
     "counter",
@@ -39,8 +32,15 @@ CONNECTIONS = Family(
 REQUEST_SECONDS = Family(
     "loopkube_request_duration_seconds",
     "histogram",
-    "From a request's first byte to its answer's last, for requests that got an endpoint.",
-    ("backend",),
+    "From a request's first byte to its answer's last, for requests that got an endpoint, by route.",
+    ("backend", "route"),
+    SECONDS,
+)
+ENDPOINT_SECONDS = Family(
+    "loopkube_endpoint_duration_seconds",
+    "histogram",
+    "The same by the endpoint that was tried last: namespace/pod, or its id where there is no pod.",
+    ("backend", "endpoint"),
     SECONDS,
 )
 CONNECT_SECONDS = Family(
@@ -89,6 +89,11 @@ UDP_DROPPED = Family(
 
 ENDPOINTS = Family("loopkube_endpoints", "gauge", "Endpoints by backend and phase of life.", ("backend", "phase"))
 LEASES = Family("loopkube_endpoint_leases", "gauge", "Requests and connections under way, by backend.", ("backend",))
+EJECTED = Family("loopkube_ejected_endpoints", "gauge", "Endpoints that outlier ejection keeps out now.", ("backend",))
+EJECTIONS = Family("loopkube_ejections_total", "counter", "Endpoints ejected as outliers.", ("backend",))
+RETRIES_DENIED = Family(
+    "loopkube_retries_denied_total", "counter", "Retries that a backend's budget did not allow.", ("backend",)
+)
 AFFINITY = Family("loopkube_affinity_entries", "gauge", "Clients remembered for session affinity.")
 PROGRAMMING = Family(
     "loopkube_endpoint_programming_seconds",

@@ -61,7 +61,11 @@ class Histogram:
 
     def observe(self, value: float) -> None:
         """Count one observation; a bucket holds what is less than or equal to its bound."""
-        self.counts[bisect_left(self.buckets, value)] += 1
+        self.add(bisect_left(self.buckets, value), value)
+
+    def add(self, bucket: int, value: float) -> None:
+        """Count one observation whose bucket is known."""
+        self.counts[bucket] += 1
         self.sum += value
 
 

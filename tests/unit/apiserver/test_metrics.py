@@ -37,8 +37,10 @@ class Sources:
         if request.path == "/stats/summary":
             self.asked.release()
             return web.json_response({"items": [self.summary()]})
-        text = f'loopkube_target_requests_total{{backend="default/web:80",target="default/p"}} {self.requests}\n'
-        return web.Response(text=text + f'loopkube_route_requests_total{{route="default/site#0"}} {self.requests}\n')
+        name, labels = "loopkube_endpoint_duration_seconds_count", 'backend="default/web:80",endpoint="default/p"'
+        text = f"{name}{{{labels}}} {self.requests}\n"
+        name, labels = "loopkube_request_duration_seconds_count", 'backend="default/web:80",route="default/site#0"'
+        return web.Response(text=text + f"{name}{{{labels}}} {self.requests}\n")
 
     def summary(self) -> dict[str, Any]:
         reference = {"name": "p", "namespace": "default", "uid": "u"}

@@ -113,22 +113,23 @@ def test_counters_are_read_from_what_a_worker_says() -> None:
     for _ in range(3):
         recorder.record(record("shop/site#0", "shop/web:80@ingress", "shop/web-1"))
     recorder.record(record("", "shop/web:80", "shop/web-2"))
-    recorder.record(record("shop/site#1", "shop/other:http@ingress/a", ""))  # no endpoint: nobody's request but its own
+    recorder.record(record("shop/site#1", "shop/other:http@ingress/a", ""))  # an endpoint without a pod
     recorder.record(record("", "shop/db:5432", "shop/db-1", b""))  # TCP
     ingress = "ingresses.networking.k8s.io"
     assert counters_of(exposition(registry)) == {
         ("pods", Key("shop", "web-1")): 3.0,
         ("pods", Key("shop", "web-2")): 1.0,
         ("services", Key("shop", "web")): 4.0,
+        ("services", Key("shop", "other")): 1.0,
         (ingress, Key("shop", "site")): 4.0,
     }
 
 
 def test_lines_that_are_not_understood_are_left_out() -> None:
     lines = [
-        "loopkube_target_requests_total 3",
-        'loopkube_target_requests_total{backend="_overflow",target="_overflow"} 3',
-        'loopkube_route_requests_total{route="_overflow"} 3',
+        "loopkube_endpoint_duration_seconds_count 3",
+        'loopkube_endpoint_duration_seconds_count{backend="_overflow",endpoint="_overflow"} 3',
+        'loopkube_request_duration_seconds_count{backend="_overflow",route="_overflow"} 3',
         'loopkube_requests_total{route="a/b#0"} 3',
     ]
     assert counters_of("\n".join(lines)) == {}
