@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from control.api.kinds import DEPLOYMENT, POD
 from control.api.objects import Object, format_time, name_of, spec_of
 from control.controllers.action import Ask
+from control.controllers.controller import Controller
 from control.controllers.deployment.controller import DeploymentController
 from control.controllers.horizontalpodautoscaler.controller import HorizontalPodAutoscalerController
 from control.controllers.replicaset import ReplicaSetController
@@ -43,7 +44,8 @@ def test_it_comes_to_rest_where_the_load_says(load: int, replicas: int, seed: in
         assert 1 <= spec_of(cluster.get(DEPLOYMENT, "web"))["replicas"] <= 8
 
     cluster.answers = answer
-    controllers = [DeploymentController(), ReplicaSetController(), Scheduler(), HorizontalPodAutoscalerController()]
+    made = (DeploymentController(), ReplicaSetController(), Scheduler(), HorizontalPodAutoscalerController())
+    controllers: list[Controller] = [*made]
     simulation = Simulation(cluster, controllers, rng.choice, on_step=bounded)
     simulation.staleness = lambda: rng.choice((0, 0, rng.randint(1, 30)))
     simulation.run(300)
