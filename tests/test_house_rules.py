@@ -42,6 +42,8 @@ SHELLS = (
     "control/kubelet/runner.py",
     "control/kubelet/sandbox.py",
     "control/kubelet/starter.py",
+    "control/kubelet/simulated/agent.py",
+    "control/kubelet/simulated/pulse.py",
     "control/kubelet/ward.py",
     "control/kubelet/writer.py",
     "control/kubelet/heartbeat.py",

@@ -35,6 +35,8 @@ Examples:
 )
 @which_cluster
 @click.option("--nodes", default=1, show_default=True, help="Virtual nodes.")
+@click.option("--simulated-nodes", default=0, show_default=True,
+              help="Nodes whose pods have no processes: taint and label loopkube.io/simulated=true.")  # fmt: skip
 @click.option("--workers", default=1, show_default=True, help="Data plane processes; one keeps one core busy.")
 @click.option("--network", default="auto", show_default=True, help="auto or loopback.")
 @click.option("--profile", type=click.Choice(["fast", "realistic"]), default="fast", show_default=True,
@@ -52,6 +54,7 @@ def command(
     name: str,
     data_dir: str | None,
     nodes: int,
+    simulated_nodes: int,
     workers: int,
     network: str,
     profile: Any,
@@ -73,6 +76,7 @@ def command(
             name=name,
             data_dir=str(folders.data),
             nodes=nodes,
+            simulated_nodes=simulated_nodes,
             workers=workers,
             network=mode,
             network_reason=reason,

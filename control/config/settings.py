@@ -17,6 +17,7 @@ NetworkMode = Literal["loopback"]
 
 NAME = re.compile(r"[a-z0-9]([-a-z0-9]{0,38}[a-z0-9])?")
 NODES_MAX = 200  # each node has a /24 of the pod range's third byte
+SIMULATED_MAX = 5000  # a cluster of Kubernetes' own largest supported size
 WORKERS_MAX = 64
 
 
@@ -32,6 +33,7 @@ class Addresses:
     pod_cidr: str
     service_cidr: str
     node_cidr: str
+    simulated_cidr: str  # of pods that nothing listens for
 
     def pod_network(self, node: int) -> IPv4Network:
         """The node's own /24 of the pod range."""
@@ -56,6 +58,7 @@ def loopback(slot: int) -> Addresses:
         pod_cidr=f"127.{244 - slot}.0.0/16",
         service_cidr=f"127.{96 + slot}.0.0/16",
         node_cidr=f"127.245.{slot}.0/24",
+        simulated_cidr=f"127.{128 + 8 * slot}.0.0/13",
     )
 
 
@@ -66,6 +69,7 @@ class Settings:
     name: str
     data_dir: str
     nodes: int = 1
+    simulated_nodes: int = 0
     workers: int = 1
     network: NetworkMode = "loopback"
     network_reason: str = ""
@@ -88,6 +92,10 @@ class Settings:
     def node_names(self) -> tuple[str, ...]:
         return tuple(f"loopkube-{i}" for i in range(self.nodes))
 
+    @property
+    def simulated_node_names(self) -> tuple[str, ...]:
+        return tuple(f"simulated-{i}" for i in range(self.simulated_nodes))
+
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
 
@@ -106,6 +114,8 @@ def check(settings: Settings) -> Settings:
         )
     if not 1 <= settings.nodes <= NODES_MAX:
         raise SettingsError(f"--nodes {settings.nodes}: between 1 and {NODES_MAX}")
+    if not 0 <= settings.simulated_nodes <= SIMULATED_MAX:
+        raise SettingsError(f"--simulated-nodes {settings.simulated_nodes}: between 0 and {SIMULATED_MAX}")
     if not 1 <= settings.workers <= WORKERS_MAX:
         raise SettingsError(f"--workers {settings.workers}: between 1 and {WORKERS_MAX}")
     ports = {"--api-port": settings.api_port, "--http-port": settings.http_port, "--https-port": settings.https_port}

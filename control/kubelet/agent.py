@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from control.api.kinds import CONFIG_MAP, POD, SECRET, SERVICE, Kind
+from control.api.kinds import CONFIG_MAP, NODE, POD, SECRET, SERVICE, Kind
 from control.api.objects import Object, name_of, namespace_of, spec_of, status_of, uid_of
 from control.kubelet.heartbeat import Heartbeat, read_machine
 from control.kubelet.hooks import Handlers
@@ -30,14 +30,15 @@ from control.kubelet.plan import FINISHED
 from control.kubelet.process import ProcessHost, ProcessState
 from control.kubelet.record import adopt, ghost_of, new_record, restart_init
 from control.kubelet.runner import PodRunner
-from control.kubelet.server import KubeletServer
+from control.kubelet.server import KubeletServer, NoLogs
+from control.kubelet.simulated.agent import SimulatedAgent
 from control.kubelet.ward import Network, Ward
 from control.mirror.client import Client
 from control.mirror.mirror import Mirror
 from control.mirror.recorder import Recorder
 
 logger = logging.getLogger(__name__)
-MIRRORED = (POD, SERVICE, CONFIG_MAP, SECRET)
+MIRRORED = (POD, SERVICE, CONFIG_MAP, SECRET, NODE)
 IMAGES_MAP = ("kube-system", "loopkube-images")
 
 
@@ -57,6 +58,8 @@ class Agent:
         data_dir: Path,
         run_socket: Path | None,
         network: Network,
+        simulated_cidr: str,
+        simulated_nodes: Sequence[str] = (),
         images: ImageTable | None = None,
         knobs: Knobs = FAST,
         clock: Callable[[], datetime] = utc_now,
@@ -86,6 +89,9 @@ class Agent:
             on_finished=self.on_finished,
         )
         self.heartbeats = [Heartbeat(client, recorders[node.name], node, machine, knobs, clock) for node in nodes]
+        self.simulated = SimulatedAgent(
+            client, self.mirror, knobs, clock, taken=list(recorders), pod_cidr=simulated_cidr, make=simulated_nodes
+        )
         self.runners: dict[str, PodRunner] = {}
         self.run_socket = run_socket
         self.measuring = Measuring()
@@ -101,7 +107,8 @@ class Agent:
         """Counts for people and tests."""
         return {
             "pods": len(self.runners),
-            "statusWrites": sum(runner.writer.writes for runner in self.runners.values()),
+            "simulatedPods": len(self.simulated.actors),
+            "statusWrites": sum(runner.writer.writes for runner in self.runners.values()) + self.simulated.writes,
             "eventsDropped": sum(recorder.dropped for recorder in self.ward.recorders.values()),
         }
 
@@ -110,6 +117,7 @@ class Agent:
         tasks += [asyncio.ensure_future(heartbeat.run()) for heartbeat in self.heartbeats]
         if self.run_socket is not None:
             await self.server.start(self.run_socket)
+        tasks.append(asyncio.ensure_future(self.simulated.run()))
         self.mirror.start()
         stopped = asyncio.ensure_future(self.stopping.wait())
         tasks += [asyncio.ensure_future(self.open_books()), stopped]
@@ -248,14 +256,18 @@ class Agent:
         self.ward.images = self.images.with_rows(rows)
 
     def find_pod(self, namespace: str, name: str) -> PodRunner | None:
-        """The newest pod of that name, for the kubelet's HTTP API."""
+        """The newest pod of that name, for the kubelet's HTTP API; raises NoLogs for one that can have none."""
+        if self.simulated.find(namespace, name) is not None:
+            raise NoLogs(f'pod "{name}" is simulated: it has no process and writes no logs')
         named = [r for r in self.runners.values() if r.record.namespace == namespace and r.record.name == name]
         return max(named, key=lambda runner: (not runner.record.removed, runner.record.started_at), default=None)
 
     def summaries(self) -> list[Object]:
         """What the nodes' pods use now, for the kubelet's HTTP API."""
-        pods = ((runner.pod, runner.record) for runner in self.runners.values() if not runner.record.removed)
-        return self.measuring.summaries(pods, self.ward.nodes, self.ward.now())
+        pods = [(runner.pod, runner.record) for runner in self.runners.values() if not runner.record.removed]
+        pods += [(actor.pod, actor.record) for actor in self.simulated.actors.values()]
+        nodes = [*self.ward.nodes, *self.simulated.pulse.nodes]
+        return self.measuring.summaries(pods, nodes, self.ward.now())
 
 
 def load_image_file(path: Path) -> ImageTable:

@@ -39,7 +39,7 @@ class Measuring:
         """/stats/summary of every node."""
         running = {record.uid: (pod, containers_of(record)) for pod, record in pods}
         everything = [container for _, containers in running.values() for container in containers]
-        leaders = frozenset(container.pid for container in everything)
+        leaders = frozenset(container.pid for container in everything if container.pid)  # simulated ones have none
         totals = by_leader(processes(), leaders, TICK_NS, PAGE_BYTES) if leaders else {}
         usages = self._meter.read(everything, totals)
         by_node: dict[str, list[Measured]] = {node: [] for node in nodes}

@@ -33,6 +33,7 @@ from control.kubelet.restart import spoken, wait_until
 
 ERR_IMAGE_PULL_SHOWN_S = 1.0  # before ErrImagePull becomes ImagePullBackOff (kubelet: until its next sync)
 FINISHED = ("Succeeded", "Failed")
+DEADLINE = Waiting("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
 @dataclass(frozen=True, slots=True)

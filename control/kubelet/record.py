@@ -98,6 +98,7 @@ class ContainerRecord:
     restart_anyway: bool = False  # ended to be replaced: no policy, no back-off
     probe_started: bool | None = None  # verdict of the startup probe; None: none yet
     probe_ready: bool | None = None
+    held_unready: bool = False  # kept from being ready whatever probes say; only simulated containers are
     unhealthy: str = ""  # "liveness" or "startup" once that probe failed
     crash: Backoff = field(default_factory=Backoff)
     pull: Backoff = field(default_factory=Backoff)

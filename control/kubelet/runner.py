@@ -25,6 +25,7 @@ from control.kubelet.network.loopback import (
     wildcard_ports,
 )
 from control.kubelet.plan import (
+    DEADLINE,
     Action,
     Conclude,
     Expire,
@@ -40,7 +41,7 @@ from control.kubelet.plan import (
 from control.kubelet.probe import Outcome, ProbeKind
 from control.kubelet.prober import PodProber
 from control.kubelet.process import ProcessState
-from control.kubelet.record import ContainerRecord, Kill, PodRecord, Waiting, containers_of, ended_from, pod_text
+from control.kubelet.record import ContainerRecord, Kill, PodRecord, containers_of, ended_from, pod_text
 from control.kubelet.restart import book
 from control.kubelet.sandbox import Sandbox, clean_up, delete_pod
 from control.kubelet.starter import start, surroundings
@@ -52,7 +53,6 @@ from control.kubelet.writer import StatusWriter
 logger = logging.getLogger(__name__)
 ROUNDS_MAX = 20  # of planning in one sync; a plan that never settles is a defect, not a reason to hang
 BIND_CHECK_S = 1.0  # after a start, until its sockets are looked at
-DEADLINE = Waiting("DeadlineExceeded", "Pod was active on the node longer than the specified deadline")
 
 
 class PodRunner:

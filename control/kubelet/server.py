@@ -42,6 +42,10 @@ class LogOwner(Protocol):
     def folders(self) -> Folders: ...
 
 
+class NoLogs(Exception):
+    """The pod is one that never has logs; says why."""
+
+
 class KubeletServer:
     """`find(namespace, name)` answers with the pod's runner, `summaries()` with every node's summary."""
 
@@ -83,7 +87,10 @@ class KubeletServer:
         return await self.logs(request, *parts[1:])
 
     async def logs(self, request: web.BaseRequest, namespace: str, pod: str, name: str) -> web.StreamResponse:
-        owner = self.find(namespace, pod)
+        try:
+            owner = self.find(namespace, pod)
+        except NoLogs as error:
+            return web.Response(status=400, text=f"{error}\n")
         if owner is None:
             return web.Response(status=404, text=f'pod "{pod}" does not exist\n')
         container = owner.record.containers.get(name)

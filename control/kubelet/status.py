@@ -176,7 +176,7 @@ def owe_an_end(pod: Object, record: PodRecord) -> frozenset[str]:
 
 def is_ready(container: ContainerRecord, spec: Mapping[str, Any]) -> bool:
     """Whether a running container counts as ready: started, and its readiness probe (if any) succeeds."""
-    if not has_started(container, spec):
+    if container.held_unready or not has_started(container, spec):
         return False
     return container.probe_ready is True if spec.get("readinessProbe") else True
 

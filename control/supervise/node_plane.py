@@ -53,6 +53,8 @@ class NodePlane:
             data_dir=folders.data,
             run_socket=folders.node_socket,
             network=Loopback([(node.name, node.pod_cidr) for node in identities]),
+            simulated_cidr=addresses.simulated_cidr,
+            simulated_nodes=settings.simulated_node_names,
             images=images_of(settings.images_file),
             knobs=knobs_of(settings),
         )

@@ -55,6 +55,7 @@ class Lab:
             data_dir=self.folder,
             run_socket=None,
             network=Loopback([(NODE.name, NODE.pod_cidr)]),
+            simulated_cidr="127.128.0.0/13",
             knobs=self.knobs,
             clock=self.loop.clock,
             rng=Random(1),

@@ -21,6 +21,7 @@ def settings(**more: object) -> Settings:
         ({"name": "Bad_Name"}, "--name 'Bad_Name': use at most 40"),
         ({"name": "-a"}, "--name"),
         ({"nodes": 0}, "--nodes 0: between 1 and 200"),
+        ({"simulated_nodes": 5001}, "--simulated-nodes 5001: between 0 and 5000"),
         ({"workers": 65}, "--workers 65: between 1 and 64"),
         ({"api_port": 70000}, "--api-port 70000: between 0"),
         ({"http_port": 8443}, "must differ from each other"),
