@@ -47,7 +47,17 @@ def show(title: str, figures: list[Figure], json_file: str | None = None) -> Non
         verdict = {None: "", True: "met", False: "NOT met"}[figure.met]
         print(f"  {figure.name:<52}{figure.value:>12.2f} {figure.unit:<8}{goal:<22}{verdict:<9}{figure.note}")
     if json_file:
-        rows = [{"name": f.name, "value": f.value, "unit": f.unit, "goal": f.goal, "met": f.met} for f in figures]
+        rows = [
+            {
+                "name": f.name,
+                "value": f.value,
+                "unit": f.unit,
+                "goal": f.goal,
+                "met": f.met,
+                "more_is_better": f.more_is_better,
+            }
+            for f in figures
+        ]
         result = {"title": title, "settings": provenance(), "figures": rows}
         Path(json_file).write_text(json.dumps(result, indent=1) + "\n")
     if any(figure.met is False for figure in figures):
