@@ -39,6 +39,7 @@ SHELLS = (
     "control/kubelet/process.py",
     "control/kubelet/probe_*.py",
     "control/kubelet/mounts.py",
+    "control/kubelet/reclaimer.py",
     "control/kubelet/runner.py",
     "control/kubelet/sandbox.py",
     "control/kubelet/starter.py",

@@ -54,6 +54,11 @@ class Folders:
         return self.data / "store.db"
 
     @property
+    def volumes(self) -> Path:
+        """The directories of provisioned volumes."""
+        return self.data / "volumes"
+
+    @property
     def pki(self) -> Path:
         return self.data / "pki"
 

@@ -5,10 +5,10 @@ first that fails; the key is then retried with a back-off. Every write is safe o
 deterministic names (a repeat is AlreadyExists, which the shell treats as done), updates carry the resourceVersion
 that the decision was made on, deletes carry the UID. Conflict and NotFound mean "the world moved on": the shell waits
 for the mirror. An update is performed even if it changes nothing, because it may stand there as a fence: what follows
-it happens only if the object is still the one that was decided on. `Absent` and `Purge` are the two questions that a
-mirror cannot answer ("is it really not there?"); the shell asks the server and stops the list if the answer is no.
-`Ask` reads what no mirror can have, and `Rescale` has consequences that depend on the server's answer; both say what
-to do next as a function of the answer, so that the decision stays pure.
+it happens only if the object is still the one that was decided on. `Absent`, `NoneOf` and `Purge` are the questions
+that a mirror cannot answer ("is it really not there?"); the shell asks the server and stops the list if the answer is
+no. `Ask` reads what no mirror can have, and `Rescale` has consequences that depend on the server's answer; both say
+what to do next as a function of the answer, so that the decision stays pure.
 """
 
 from __future__ import annotations
@@ -102,6 +102,15 @@ class Absent:
 
 
 @dataclass(frozen=True, slots=True)
+class NoneOf:
+    """Go on only if nothing that the server lists of a kind in a namespace matches: a LIST, not the mirror."""
+
+    kind: Kind
+    namespace: str
+    matches: Callable[[Object], bool] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Purge:
     """Delete everything of a kind that the server lists in a namespace; go on only if it listed nothing."""
 
@@ -133,7 +142,7 @@ class Rescale:
     refused: Callable[[str], tuple[Action, ...]] = field(compare=False)
 
 
-Action = Create | Update | Patch | Delete | Bind | Emit | Absent | Purge | Ask | Rescale
+Action = Create | Update | Patch | Delete | Bind | Emit | Absent | NoneOf | Purge | Ask | Rescale
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from control.api.kinds import POD, Kind
 from control.api.objects import Object, controller_of, is_deleting, key_of, name_of, namespace_of, uid_of
 from control.api.status import StatusError
-from control.controllers.action import Absent, Action, Ask, Bind, Create, Delete, Patch, Purge, Rescale, Update
+from control.controllers.action import Absent, Action, Ask, Bind, Create, Delete, NoneOf, Patch, Purge, Rescale, Update
 from control.mirror.client import Client
 from control.mirror.mirror import Mirror
 
@@ -63,6 +63,8 @@ class Performer:
                     await self._bind(action)
                 case Absent():
                     await self._absent(action)
+                case NoneOf():
+                    await self._none_of(action)
                 case Purge():
                     await self._purge(action)
                 case _:
@@ -179,6 +181,13 @@ class Performer:
                 return
             raise
         if not action.uid or uid_of(found) == action.uid:
+            self._mirror.observe(action.kind, found)
+            raise Stopped(f"{action.kind.resource} {key_of(found)} is there")
+
+    async def _none_of(self, action: NoneOf) -> None:
+        listing = await self._client.list(action.kind, action.namespace)
+        found = next(filter(action.matches, listing.items), None)
+        if found is not None:
             self._mirror.observe(action.kind, found)
             raise Stopped(f"{action.kind.resource} {key_of(found)} is there")
 

@@ -1,8 +1,9 @@
 """Where a pod can run, and where it runs best: filters that each say why not, then one order among what is left.
 
 The filters are those of kube-scheduler that need no other pod's opinion: the named node, cordons, taints, node selector
-and required node affinity, host ports, resources. Each node is refused for the reasons of the first filter that it
-fails, and the reasons are counted over all nodes into the one sentence that `kubectl describe pod` shows.
+and required node affinity, host ports, resources, and what the pod's volumes say (`control.controllers.volumeneeds`).
+Each node is refused for the reasons of the first filter that it fails, and the reasons are counted over all nodes into
+the one sentence that `kubectl describe pod` shows.
 
 Among the fitting nodes: the fewest untolerated PreferNoSchedule taints, the highest sum of preferred affinity weights,
 the fewest pods of the same controller (spread), the smallest share of CPU and memory in use, the fewest pods, and at
@@ -70,8 +71,10 @@ class Refusal:
     message: str
 
 
-def place(pod: Object, nodes: Sequence[tuple[Object, Occupancy]]) -> str | Refusal:
-    """The name of the node for the pod."""
+def place(
+    pod: Object, nodes: Sequence[tuple[Object, Occupancy]], volumes: Callable[[Object], str] = lambda node: ""
+) -> str | Refusal:
+    """The name of the node for the pod; `volumes` says why one is out of its volumes' reach."""
     if not nodes:
         return Refusal("no nodes available to schedule pods")
     reasons: Counter[str] = Counter()
@@ -80,6 +83,8 @@ def place(pod: Object, nodes: Sequence[tuple[Object, Occupancy]]) -> str | Refus
     ports = host_ports(pod)
     for node, used in nodes:
         why = _refused(pod, wanted, ports, node, used)
+        if not why and (far := volumes(node)):
+            why = [far]
         reasons.update(why)
         if not why:
             fitting.append((_cost(pod, wanted, node, used), name_of(node)))
@@ -131,20 +136,20 @@ def matches_node(pod: Object, node: Object) -> bool:
     required = _node_affinity(pod).get("requiredDuringSchedulingIgnoredDuringExecution")
     if required is None:
         return True
-    return any(_matches_term(term, node) for term in required.get("nodeSelectorTerms") or ())
+    return any(matches_term(term, node) for term in required.get("nodeSelectorTerms") or ())
 
 
 def preference(pod: Object, node: Object) -> int:
     """The sum of the weights of the preferred terms that the node matches."""
     preferred = _node_affinity(pod).get("preferredDuringSchedulingIgnoredDuringExecution") or ()
-    return sum(item.get("weight") or 0 for item in preferred if _matches_term(item.get("preference") or {}, node))
+    return sum(item.get("weight") or 0 for item in preferred if matches_term(item.get("preference") or {}, node))
 
 
 def _node_affinity(pod: Object) -> Mapping[str, Any]:
     return (spec_of(pod).get("affinity") or {}).get("nodeAffinity") or {}
 
 
-def _matches_term(term: Object, node: Object) -> bool:
+def matches_term(term: Object, node: Object) -> bool:
     """All requirements of a term; an empty term matches nothing."""
     expressions, fields = term.get("matchExpressions") or (), term.get("matchFields") or ()
     if not expressions and not fields:

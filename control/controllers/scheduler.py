@@ -1,9 +1,10 @@
 """The scheduler: gives each pod without a node the best one (`placement`), or says why there is none.
 
 It schedules the pods of schedulerName `default-scheduler` that are not being deleted, unless scheduling gates hold them
-back. A pod that fits nowhere gets the condition PodScheduled=False with the reason Unschedulable (or SchedulingGated)
-and the event FailedScheduling; it is tried again when a node changes or a pod frees its place. There is no preemption:
-priorities are stored but evict nobody.
+back or their volumes cannot be had (`volumeneeds`); claims that wait for their first consumer are bound for the node
+first. A pod that fits nowhere gets the condition PodScheduled=False with the reason Unschedulable (or SchedulingGated)
+and the event FailedScheduling; it is tried again when a node, a claim or a volume changes, or a pod frees its place.
+There is no preemption: priorities are stored but evict nobody.
 
 Each pod is bound at once; the world then holds it on its node (the shell's read-your-writes), so the next pod counts
 it. On a stale world the server refuses a second binding; a node may then be overcommitted, which the kubelet's own
@@ -15,7 +16,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from control.api.kinds import NODE, POD, Kind
+from control.api.kinds import NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM, POD, STORAGE_CLASS, Kind
 from control.api.objects import (
     Key,
     Object,
@@ -29,10 +30,12 @@ from control.api.objects import (
     spec_of,
     uid_of,
 )
+from control.api.storage import claims_of
 from control.controllers.action import SETTLED, Bind, Emit, Outcome, Patch
 from control.controllers.controller import Wakes
 from control.controllers.placement import Needs, Occupancy, Refusal, place
 from control.controllers.pods import is_finished, node_of
+from control.controllers.volumeneeds import VolumeNeeds
 from control.mirror.world import World
 
 DEFAULT = "default-scheduler"
@@ -48,10 +51,17 @@ class Scheduler:
     def __init__(self) -> None:
         self._needs: dict[str, tuple[Object, Needs]] = {}  # by UID: what a pod asks for, as long as it is the same one
         self._occupied: dict[str, tuple[World, int, Occupancy]] = {}  # by node, as long as its pods are the same ones
+        self._meant: dict[str, str] = {}  # by UID: the node for which a pod's volumes are being bound
 
     @property
     def watches(self) -> Mapping[Kind, Wakes]:
-        return {POD: _of_pod, NODE: lambda world, obj: waiting(world)}
+        return {
+            POD: _of_pod,
+            NODE: lambda world, obj: waiting(world),
+            PERSISTENT_VOLUME_CLAIM: _of_claim,
+            PERSISTENT_VOLUME: lambda world, obj: waiting_for_volumes(world),
+            STORAGE_CLASS: lambda world, obj: waiting_for_volumes(world),
+        }
 
     def reconcile(self, world: World, key: Key, now: datetime) -> Outcome:
         pod = world.get(POD, *key)
@@ -60,12 +70,30 @@ class Scheduler:
         if spec_of(pod).get("schedulingGates"):
             return _told(pod, "SchedulingGated", GATED, now)
         nodes = [(node, self._occupancy(world, node)) for node in world.list(NODE) if not is_deleting(node)]
-        found = place(pod, nodes)
+        needs = VolumeNeeds.of(world, pod)
+        if needs is not None and needs.fault:
+            return _told(pod, "Unschedulable", f"0/{len(nodes)} nodes are available: {needs.fault}.", now)
+        found = self._place(pod, nodes, needs)
         if isinstance(found, Refusal):
+            self._meant.pop(uid_of(pod), None)
             return _told(pod, "Unschedulable", found.message, now)
+        if needs is not None and needs.open:
+            if len(self._meant) >= REMEMBERED_MAX:
+                self._meant.clear()
+            self._meant[uid_of(pod)] = found
+            return Outcome(tuple(needs.deeds(next(node for node, _ in nodes if name_of(node) == found))))
+        self._meant.pop(uid_of(pod), None)
         message = f"Successfully assigned {key} to {found}"
         bind = Bind(key.namespace, key.name, uid_of(pod), found)
         return Outcome((bind, Emit(pod, "Normal", "Scheduled", message)))
+
+    def _place(self, pod: Object, nodes: list[tuple[Object, Occupancy]], needs: VolumeNeeds | None) -> str | Refusal:
+        """A pod whose volumes were bound for a node goes there, if it still can."""
+        if needs is None:
+            return place(pod, nodes)
+        meant = self._meant.get(uid_of(pod))
+        found = place(pod, [each for each in nodes if name_of(each[0]) == meant], needs.refusal) if meant else None
+        return found if isinstance(found, str) else place(pod, nodes, needs.refusal)
 
     def _occupancy(self, world: World, node: Object) -> Occupancy:
         name = name_of(node)
@@ -94,6 +122,18 @@ class Scheduler:
 def waiting(world: World) -> Iterable[Key]:
     """The pods that have no node."""
     return [key_of(pod) for pod in world.by_field(POD, NODE_NAME, "") if _is_ours(pod)]
+
+
+def waiting_for_volumes(world: World) -> Iterable[Key]:
+    return [key_of(pod) for pod in world.by_field(POD, NODE_NAME, "") if claims_of(pod) and _is_ours(pod)]
+
+
+def _of_claim(world: World, claim: Object) -> Iterable[Key]:
+    """The pods that wait for it."""
+    waiting = world.by_field(POD, NODE_NAME, "", namespace_of(claim))
+    return [
+        key_of(pod) for pod in waiting if _is_ours(pod) and any(name == name_of(claim) for _, name in claims_of(pod))
+    ]
 
 
 def _is_ours(pod: Object) -> bool:

@@ -17,6 +17,11 @@ from control.controllers.ingress import IngressStatusController
 from control.controllers.job.controller import JobController
 from control.controllers.loadbalancer import LoadBalancerController
 from control.controllers.namespace import NamespaceController
+from control.controllers.persistentvolume.controller import PersistentVolumeController
+from control.controllers.persistentvolume.ephemeral import EphemeralController
+from control.controllers.persistentvolume.protection import ClaimProtection, VolumeProtection
+from control.controllers.persistentvolume.provisioner import Provisioner
+from control.controllers.persistentvolume.resizer import Resizer
 from control.controllers.podgc import PodGarbageController
 from control.controllers.replicaset import ReplicaSetController, replication_controller
 from control.controllers.resourcequota import ResourceQuotaController
@@ -27,8 +32,13 @@ from control.controllers.taints import TaintController
 from control.controllers.ttl import TtlController
 
 
-def all_controllers(*, ca_pem: str, autoscaling: Tuning = KUBERNETES) -> tuple[Controller, ...]:
+def all_controllers(
+    *, ca_pem: str, volumes_dir: str = "/var/lib/loopkube/volumes", autoscaling: Tuning = KUBERNETES
+) -> tuple[Controller, ...]:
     """One of each; `ca_pem` is the cluster's CA, which every namespace gets as the ConfigMap kube-root-ca.crt.
+
+    `volumes_dir` is where provisioned volumes have their directories; no controller touches it, so a simulation needs
+    none.
 
     The order is that in which a shell serves its queues in turn: first what the data plane waits for (a readiness flip
     also moves the counts of its sets, which nobody waits for), then what makes pods, then the rest.
@@ -44,7 +54,13 @@ def all_controllers(*, ca_pem: str, autoscaling: Tuning = KUBERNETES) -> tuple[C
         CronJobController(),
         JobController(),
         TtlController(),
+        EphemeralController(),
         Scheduler(),
+        PersistentVolumeController(),
+        Provisioner(volumes_dir),
+        Resizer(),
+        ClaimProtection(),
+        VolumeProtection(),
         EndpointsController(),
         EndpointSliceMirroringController(),
         IngressStatusController(),

@@ -17,8 +17,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from control.api.kinds import CONFIG_MAP, NODE, POD, SECRET, SERVICE, Kind
-from control.api.objects import Object, name_of, namespace_of, spec_of, status_of, uid_of
+from control.api.kinds import (
+    CONFIG_MAP,
+    NODE,
+    PERSISTENT_VOLUME,
+    PERSISTENT_VOLUME_CLAIM,
+    POD,
+    SECRET,
+    SERVICE,
+    Kind,
+)
+from control.api.objects import Object, meta, name_of, namespace_of, spec_of, status_of, uid_of
 from control.kubelet.heartbeat import Heartbeat, read_machine
 from control.kubelet.hooks import Handlers
 from control.kubelet.images.table import ImageTable, ImageTableError, Row, parse_rows
@@ -28,6 +37,7 @@ from control.kubelet.mounts import remove_leftovers
 from control.kubelet.nodes import NodeIdentity
 from control.kubelet.plan import FINISHED
 from control.kubelet.process import ProcessHost, ProcessState
+from control.kubelet.reclaimer import Reclaimer
 from control.kubelet.record import adopt, ghost_of, new_record, restart_init
 from control.kubelet.runner import PodRunner
 from control.kubelet.server import KubeletServer, NoLogs
@@ -38,7 +48,7 @@ from control.mirror.mirror import Mirror
 from control.mirror.recorder import Recorder
 
 logger = logging.getLogger(__name__)
-MIRRORED = (POD, SERVICE, CONFIG_MAP, SECRET, NODE)
+MIRRORED = (POD, SERVICE, CONFIG_MAP, SECRET, NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM)
 IMAGES_MAP = ("kube-system", "loopkube-images")
 
 
@@ -88,6 +98,7 @@ class Agent:
             probe_limit=asyncio.Semaphore(knobs.probes_max),
             on_finished=self.on_finished,
         )
+        self.reclaimer = Reclaimer(self.ward, str(data_dir / "volumes"))
         self.heartbeats = [Heartbeat(client, recorders[node.name], node, machine, knobs, clock) for node in nodes]
         self.simulated = SimulatedAgent(
             client, self.mirror, knobs, clock, taken=list(recorders), pod_cidr=simulated_cidr, make=simulated_nodes
@@ -185,6 +196,7 @@ class Agent:
         self.early_exits.clear()
         for runner in fresh:
             runner.sync()
+        self.reclaimer.look_at_all()
 
     def make_runner(self, pod: Object, processes: list[ProcessState], *, removed: bool = False) -> PodRunner:
         record = new_record(pod, self.ward.now())
@@ -222,6 +234,17 @@ class Agent:
                 for runner in list(self.runners.values()):
                     if runner.record.namespace == namespace_of(new):
                         runner.config_changed(kind, name_of(new))
+        elif kind in (PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM) and new is not None:
+            self.on_storage(kind, new)
+
+    def on_storage(self, kind: Kind, new: Object) -> None:
+        """A claim or a volume came or changed: pods that wait for it look again; directories may be left over."""
+        if kind is PERSISTENT_VOLUME:
+            self.reclaimer.look(new)
+        claim = (spec_of(new).get("claimRef") or {}) if kind is PERSISTENT_VOLUME else meta(new)
+        for runner in list(self.runners.values()):
+            if runner.record.sandbox == "failed" and runner.record.namespace == claim.get("namespace"):
+                runner.config_changed(kind, str(claim.get("name")))
 
     def on_pod(self, old: Object | None, new: Object | None) -> None:
         if old is not None and (new is None or uid_of(old) != uid_of(new)):

@@ -1,21 +1,24 @@
 """Puts a pod's volumes and directories on disk, and takes them away again.
 
 A volume is a directory of the pod; a container finds it through a link at `<container's directory>/<mountPath>`.
-Content that came from the API is written so that a reader sees a file whole or not at all (write beside, then
-rename), and files whose keys are gone are removed. Links and files never leave the pod's directory: paths from specs
-are taken below it, `..` is refused.
+Content that came from the API is written so that a reader sees a file whole or not at all (write beside, then rename),
+and files whose keys are gone are removed. Paths from specs are taken below the pod's directory, `..` is refused. A
+volume that is not the pod's own (of a claim, a hostPath) is a link to its place on the machine; nothing of it is ever
+removed here, so a mount inside it takes an empty place or none.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Collection, Iterable, Mapping
+import stat
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+from control.kubelet.claims import LOCAL
 from control.kubelet.launch import Folders
-from control.kubelet.volumes import Volume
+from control.kubelet.volumes import Volume, VolumeUnavailable
 
 TERMINATION_MESSAGE_MAX = 4096
 LOG_TAIL_MAX = 2048
@@ -35,9 +38,42 @@ def below(folder: Path, path: str) -> Path:
 def write_volumes(volumes: Iterable[Volume], folders: Folders) -> None:
     for volume in volumes:
         folder = Path(folders.volume(volume.name))
+        if volume.at:
+            link_elsewhere(volume, folder)
+            continue
         folder.mkdir(parents=True, exist_ok=True)
         if not volume.keeps:
             write_files(volume, folder)
+
+
+_IS: dict[str, tuple[Callable[[int], bool], str]] = {
+    "Directory": (stat.S_ISDIR, "a directory"),
+    "DirectoryOrCreate": (stat.S_ISDIR, "a directory"),
+    "File": (stat.S_ISREG, "a file"),
+    "FileOrCreate": (stat.S_ISREG, "a file"),
+    "Socket": (stat.S_ISSOCK, "a socket file"),
+    "CharDevice": (stat.S_ISCHR, "a character device"),
+    "BlockDevice": (stat.S_ISBLK, "a block device"),
+}
+
+
+def link_elsewhere(volume: Volume, link: Path) -> None:
+    """Makes what the volume's type says is to be made, checks that it is what the type says, and links to it."""
+    place = Path(volume.at)
+    if volume.type == LOCAL and not place.exists():
+        raise VolumeUnavailable(volume.name, f'path "{place}" does not exist')
+    if volume.type in ("", "DirectoryOrCreate") and not place.exists():
+        place.mkdir(parents=True)  # without a type the container runtime does it
+    elif volume.type == "FileOrCreate":
+        place.touch(mode=0o644)
+    is_it, noun = _IS.get(volume.type, (None, ""))
+    if is_it is not None and not (place.exists() and is_it(place.stat().st_mode)):
+        raise VolumeUnavailable(volume.name, f"hostPath type check failed: {place} is not {noun}")
+    if link.is_symlink() and link.readlink() == place:
+        return
+    link.unlink(missing_ok=True)
+    link.parent.mkdir(parents=True, exist_ok=True)
+    link.symlink_to(place)
 
 
 def write_files(volume: Volume, folder: Path) -> None:
@@ -59,23 +95,36 @@ def make_root(container: Mapping[str, Any], folders: Folders, cwd: str) -> None:
     """The container's directory with its volumes linked in; an earlier attempt's files are left as they are."""
     root = Path(folders.root(container["name"]))
     root.mkdir(parents=True, exist_ok=True)
-    for mount in container.get("volumeMounts") or ():
+    by_depth = sorted(container.get("volumeMounts") or (), key=lambda mount: str(mount.get("mountPath")).count("/"))
+    for mount in by_depth:  # a mount inside another comes after it
         link = below(root, str(mount.get("mountPath", "")))
         target = below(Path(folders.volume(mount["name"])), mount.get("subPath") or "")
         if mount.get("subPath") and not target.exists():
             target.mkdir(parents=True)
-        if link.is_symlink():
-            link.unlink()
-        elif link.is_dir() and link != root:
-            shutil.rmtree(link)
         if link == root:
             raise BadPath(f"volume {mount['name']} cannot be mounted at {mount.get('mountPath')!r}")
-        link.parent.mkdir(parents=True, exist_ok=True)
+        clear_place(link, root)
         link.symlink_to(target)
     if cwd.startswith(f"{root}/"):
         Path(cwd).mkdir(parents=True, exist_ok=True)
     termination_path(container, root).parent.mkdir(parents=True, exist_ok=True)
     termination_path(container, root).unlink(missing_ok=True)
+
+
+def clear_place(link: Path, root: Path) -> None:
+    """What is in the way of a mount goes, if it is the container's; in a volume only a link or an empty directory."""
+    link.parent.mkdir(parents=True, exist_ok=True)
+    own = link.parent.resolve().is_relative_to(root.resolve())
+    if link.is_symlink():
+        link.unlink()
+    elif own and link.is_dir():
+        shutil.rmtree(link)
+    elif own:
+        link.unlink(missing_ok=True)
+    elif link.is_dir() and not any(link.iterdir()):
+        link.rmdir()
+    elif link.exists():
+        raise BadPath(f"a mount would hide {link.resolve()}, which belongs to a volume")
 
 
 def termination_path(container: Mapping[str, Any], root: Path) -> Path:

@@ -96,7 +96,7 @@ class PodRunner:
         self.sync()
 
     def config_changed(self, kind: Kind, name: str) -> None:
-        """A ConfigMap or Secret of the namespace came or changed: waiting containers look again, volumes follow."""
+        """What the pod's configuration comes from came or changed: waiting containers look again, volumes follow."""
         record = self.record
         for container in record.containers.values():
             if container.refused == "config":

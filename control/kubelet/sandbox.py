@@ -13,13 +13,14 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from control.api.kinds import POD
-from control.api.objects import Object
+from control.api.objects import Object, spec_of
 from control.api.status import StatusError
 from control.kubelet import mounts
+from control.kubelet.claims import claimed
 from control.kubelet.launch import Folders
 from control.kubelet.network.loopback import PoolEmpty
 from control.kubelet.record import PodRecord, containers_of
-from control.kubelet.volumes import VolumeUnavailable, volumes
+from control.kubelet.volumes import Volume, VolumeUnavailable, volume
 from control.kubelet.ward import Ward
 
 logger = logging.getLogger(__name__)
@@ -52,8 +53,13 @@ class Sandbox:
             self.open(pod)
 
     def put_volumes(self, pod: Object) -> None:
-        found = volumes(pod, self.ward.world, self.ward.place(pod, self.record.pod_ip))
-        mounts.write_volumes(found, self.folders)
+        mounts.write_volumes([self.volume(pod, spec) for spec in spec_of(pod).get("volumes") or ()], self.folders)
+
+    def volume(self, pod: Object, spec: Mapping[str, Any]) -> Volume:
+        """One volume; raises VolumeUnavailable."""
+        if spec.keys() & {"persistentVolumeClaim", "ephemeral"}:
+            return claimed(pod, spec, self.ward.world)
+        return volume(pod, spec, self.ward.world, self.ward.place(pod, self.record.pod_ip))
 
     def refresh(self, pod: Object) -> None:
         """What cannot be had now stays as it was."""
@@ -63,7 +69,8 @@ class Sandbox:
             self.ward.say(pod, "Warning", "FailedMount", str(error))
 
     async def prepare_late(self, pod: Object, error: VolumeUnavailable) -> None:
-        if error.kind is not None and await self.ward.look_for(error.kind, self.record.namespace, error.name):
+        namespace = self.record.namespace if error.kind is not None and error.kind.namespaced else ""
+        if error.kind is not None and await self.ward.look_for(error.kind, namespace, error.name):
             try:
                 self.put_volumes(pod)
             except (VolumeUnavailable, OSError, mounts.BadPath) as again:
@@ -90,7 +97,9 @@ def volumes_text(spec: Mapping[str, Any], folders: Folders) -> str:
     root = folders.root(spec["name"])
     mounts = [str(mount.get("mountPath", "")) for mount in spec.get("volumeMounts") or ()]
     listed = ", ".join(f"{path} is {root}/{path.strip('/')}" for path in mounts)
-    return f"without mount namespaces volumes are found below $LOOPKUBE_ROOT (the working directory): {listed}"
+    text = f"without mount namespaces volumes are found below $LOOPKUBE_ROOT (the working directory): {listed}"
+    read_only = [str(mount.get("mountPath", "")) for mount in spec.get("volumeMounts") or () if mount.get("readOnly")]
+    return f"{text}; readOnly is not enforced: {', '.join(read_only)}" if read_only else text
 
 
 async def delete_pod(ward: Ward, record: PodRecord) -> None:

@@ -1,10 +1,11 @@
-"""What a pod's volumes hold, as values: files by name, an empty directory, or the reason why it cannot be had.
+"""What a pod's volumes hold, as values: files by name, a directory, or the reason why it cannot be had.
 
 Without mount namespaces a volume cannot appear at its mountPath. It is a directory of the pod instead, and each
 container finds it at `<its own directory>/<mountPath>` (a link, so that containers share it); `mounts` does that.
 Content is decided here: ConfigMaps, Secrets, the downward API, and projections of them. Keys become files, `items`
 choose and rename them, `defaultMode` and `mode` apply, and a later projection wins over an earlier one. What does not
-exist and is not optional keeps the pod from starting, as does a type of volume that loopkube does not have.
+exist and is not optional keeps the pod from starting, as does a type of volume that loopkube does not have. A hostPath
+is the machine's own directory or file; what stands behind a claim is `claims`'s to say.
 """
 
 from __future__ import annotations
@@ -20,7 +21,8 @@ from control.kubelet.downward import FieldUnknown, Place, field_text, resource_t
 from control.mirror.world import World
 
 DEFAULT_MODE = 0o644
-TYPES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected")
+HOST_PATH = "hostPath"
+TYPES = ("emptyDir", "configMap", "secret", "downwardAPI", "projected", HOST_PATH, "persistentVolumeClaim", "ephemeral")
 
 
 class VolumeUnavailable(Exception):
@@ -40,22 +42,23 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Volume:
-    """`files` by relative path; `keeps` what containers write (emptyDir)."""
+    """`files` by relative path; `keeps` what containers write (emptyDir). `at` is the place on this machine of what is
+    not the pod's own, and `type` what must be there or is made (a type of hostPath, or `local`)."""
 
     name: str
     files: Mapping[str, File] = field(default_factory=dict)
     keeps: bool = False
-
-
-def volumes(pod: Object, world: World, place: Place) -> list[Volume]:
-    """All volumes of a pod; raises VolumeUnavailable for the first that cannot be had."""
-    return [volume(pod, spec, world, place) for spec in spec_of(pod).get("volumes") or ()]
+    at: str = ""
+    type: str = ""
 
 
 def volume(pod: Object, spec: Mapping[str, Any], world: World, place: Place) -> Volume:
+    """One volume of a pod that is not a claim's; raises VolumeUnavailable if it cannot be had."""
     name = spec["name"]
     if "emptyDir" in spec:
         return Volume(name, keeps=True)
+    if HOST_PATH in spec:
+        return Volume(name, keeps=True, at=str(spec[HOST_PATH]["path"]), type=spec[HOST_PATH].get("type") or "")
     if "projected" in spec:
         source = spec["projected"] or {}
         files: dict[str, File] = {}

@@ -77,7 +77,9 @@ class ControlPlane:
         self._ready.say("API server")
         client = self.server.client()
         controllers = all_controllers(
-            ca_pem=(folders.pki / "ca.crt").read_text(), autoscaling=Tuning(sync_period_s=delays.autoscaler_sync_s)
+            ca_pem=(folders.pki / "ca.crt").read_text(),
+            volumes_dir=str(folders.volumes),
+            autoscaling=Tuning(sync_period_s=delays.autoscaler_sync_s),
         )
         kinds = {kind for controller in controllers for kind in controller.watches}
         self.mirror = Mirror(client, kinds.union(PUBLISHED_KINDS))

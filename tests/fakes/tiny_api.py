@@ -29,7 +29,20 @@ from control.api.objects import (
 from control.api.rows import RESOURCES
 from control.api.schema import schema_of
 from control.api.status import StatusError
-from control.controllers.action import Absent, Action, Ask, Bind, Create, Delete, Emit, Patch, Purge, Rescale, Update
+from control.controllers.action import (
+    Absent,
+    Action,
+    Ask,
+    Bind,
+    Create,
+    Delete,
+    Emit,
+    NoneOf,
+    Patch,
+    Purge,
+    Rescale,
+    Update,
+)
 from control.mirror.world import LiveWorld, World
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -116,6 +129,9 @@ class Cluster:
                     found = self.objects.get((kind, Key(namespace, name)))
                     if found is not None and (not uid or uid_of(found) == uid):
                         raise Stopped("it is there")
+                case NoneOf(kind, namespace, matches):
+                    if any(map(matches, self.world.list(kind, namespace))):
+                        raise Stopped("there is one")
                 case Purge(kind, namespace):
                     self._perform_purge(kind, namespace)
                 case Ask(paths, then):

@@ -12,7 +12,7 @@ from typing import Any
 
 from control.api import faults, names
 from control.api.intstr import percent_of
-from control.api.objects import Object, labels_of, spec_of, status_of
+from control.api.objects import Object, labels_of, name_of, spec_of, status_of
 from control.api.selectors import selector_of, selector_of_map
 from control.api.status import FieldError
 from control.api.validation.meta import validate_label_selector
@@ -158,7 +158,20 @@ def validate_stateful_set(stateful_set: Object) -> list[FieldError]:
     service = spec.get("serviceName")
     if service:
         found += faults.each_invalid("spec.serviceName", service, names.dns_label(service))
-    return found + _selector(spec, "statefulset") + _template(spec, "StatefulSet")
+    return found + _selector(spec, "statefulset") + _template(_with_claims(spec), "StatefulSet")
+
+
+def _with_claims(spec: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The spec with the volumes that the claim templates will add, for containers to name (stricter than Kubernetes,
+    which looks at no pod spec of a StatefulSet before its first pod is refused)."""
+    template = spec.get("template") or {}
+    pod = template.get("spec") or {}
+    known = {volume.get("name") for volume in pod.get("volumes") or ()}
+    names = [name_of(claim) for claim in spec.get("volumeClaimTemplates") or () if name_of(claim) not in known]
+    if not names:
+        return spec
+    added = [{"name": name, "persistentVolumeClaim": {"claimName": name}} for name in names]
+    return {**spec, "template": {**template, "spec": {**pod, "volumes": [*(pod.get("volumes") or ()), *added]}}}
 
 
 def _stateful_rolling(rolling: Mapping[str, Any], path: str) -> list[FieldError]:

@@ -1,7 +1,8 @@
 """StatefulSets: pods with names of their own, made, replaced and removed in the order of their ordinals.
 
 Every wake takes the first step that is due, behind a fence (see `control.controllers.controller`): adopt or release;
-write the revision book (`control.controllers.revisions`); make and delete pods (`order`). Pods have the only names
+write the revision book (`control.controllers.revisions`); give claims their owners (`claims`); make and delete pods
+(`order`), each after its claims. Pods have the only names
 that the set can give them, so no decision on an old world can make one twice; which revision it has follows from the
 set's spec and status, which the fence checks.
 
@@ -16,7 +17,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 
-from control.api.kinds import CONTROLLER_REVISION, NAMESPACE, POD, STATEFUL_SET, Kind
+from control.api.kinds import CONTROLLER_REVISION, NAMESPACE, PERSISTENT_VOLUME_CLAIM, POD, STATEFUL_SET, Kind
 from control.api.objects import (
     Key,
     Object,
@@ -35,7 +36,7 @@ from control.controllers.controller import Wakes
 from control.controllers.podmaking import fenced, is_leaving, pod_deletion, step
 from control.controllers.pods import available_at
 from control.controllers.revisions import HASH_LABEL, Book
-from control.controllers.statefulset import order
+from control.controllers.statefulset import claims, order
 from control.controllers.statefulset.identity import corrected, made, ordinal_of, revision_of
 from control.controllers.statefulset.order import Lineup
 from control.mirror.world import World
@@ -52,6 +53,7 @@ class StatefulSetController:
             STATEFUL_SET: lambda world, obj: (key_of(obj),),
             POD: _of_dependent,
             CONTROLLER_REVISION: _of_dependent,
+            PERSISTENT_VOLUME_CLAIM: claims.sets_of,
             NAMESPACE: lambda world, obj: (),
         }
 
@@ -75,34 +77,47 @@ class StatefulSetController:
             return step(STATEFUL_SET, owner, [book.deed])
         current = book.named(status_of(owner).get("currentRevision") or "") or book.update
         status = _status(owner, lineup.pods, name_of(current), name_of(book.update), now)
-        deeds = _deeds(owner, lineup, current, book.update, now)
+        deeds = _deeds(world, owner, lineup, current, book.update, now)
         if not deeds:
             live = {status["currentRevision"], name_of(current), name_of(book.update), *map(revision_of, pods.held)}
             deeds = book.expendable(owner, live)
         return Outcome(fenced(STATEFUL_SET, owner, status, deeds), _next_available(owner, lineup.pods, now))
 
 
-def _deeds(owner: Object, lineup: Lineup, current: Object, update: Object, now: datetime) -> list[Action]:
+def _deeds(world: World, owner: Object, lineup: Lineup, current: Object, update: Object, now: datetime) -> list[Action]:
     deeds: list[Action] = []
     for index, pod in enumerate(lineup.wanted):
         patch = corrected(pod, lineup.start + index) if pod is not None and not is_deleting(pod) else None
         if patch is not None:
             deeds.append(patch)
+        if pod is not None and not is_deleting(pod):
+            deeds += claims.corrected(world, owner, pod, lineup.start + index)
+    for pod in lineup.condemned:
+        deeds += claims.corrected(world, owner, pod, ordinal_of(owner, pod) or 0)
     moves = order.next_moves(owner, lineup, name_of(update), now)
     for pod in moves.drop:
         deeds += [pod_deletion(pod, as_seen=moves.as_seen), _said(owner, "SuccessfulDelete", "delete", name_of(pod))]
     for ordinal in moves.make:
         pod = made(owner, ordinal, order.revision_to_make(owner, ordinal, current, update))
+        try:
+            deeds += claims.wanted(world, owner, ordinal)
+        except claims.Unusable as why:
+            deeds += [_failure(owner, name_of(pod), str(why))] if str(why) else []
+            continue
         deeds += [_creation(owner, pod), _said(owner, "SuccessfulCreate", "create", name_of(pod))]
     return deeds
 
 
 def _creation(owner: Object, pod: Object) -> Create:
     def refused(message: str) -> tuple[Action, ...]:
-        text = f"create Pod {name_of(pod)} in StatefulSet {name_of(owner)} failed error: {message}"
-        return (Emit(owner, "Warning", "FailedCreate", text),)
+        return (_failure(owner, name_of(pod), message),)
 
     return Create(POD, pod, refused)
+
+
+def _failure(owner: Object, pod: str, why: str) -> Emit:
+    text = f"create Pod {pod} in StatefulSet {name_of(owner)} failed error: {why}"
+    return Emit(owner, "Warning", "FailedCreate", text)
 
 
 def _said(owner: Object, reason: str, verb: str, pod: str) -> Emit:

@@ -8,7 +8,6 @@ controller-revision-hash names the revision that it was made from. Ordinals begi
 from __future__ import annotations
 
 import re
-from typing import Any
 
 from control.api.kinds import POD, STATEFUL_SET
 from control.api.objects import Object, labels_of, name_of, namespace_of, spec_of, uid_of
@@ -49,19 +48,20 @@ def made(owner: Object, ordinal: int, revision: Object) -> Object:
     spec["hostname"] = name
     if spec_of(owner).get("serviceName"):
         spec["subdomain"] = spec_of(owner)["serviceName"]
-    claims = _claims(owner, ordinal)
+    claims = [
+        {"name": name_of(template), "persistentVolumeClaim": {"claimName": name}}
+        for template, name in claim_names(owner, ordinal)
+    ]
     if claims:
         named = {claim["name"] for claim in claims}
         spec["volumes"] = [*claims, *(one for one in spec.get("volumes") or () if one.get("name") not in named)]
     return pod
 
 
-def _claims(owner: Object, ordinal: int) -> list[dict[str, Any]]:
-    templates = [name_of(template) for template in spec_of(owner).get("volumeClaimTemplates") or ()]
-    return [
-        {"name": name, "persistentVolumeClaim": {"claimName": f"{name}-{name_of(owner)}-{ordinal}"}}
-        for name in templates
-    ]
+def claim_names(owner: Object, ordinal: int) -> list[tuple[Object, str]]:
+    """(template, name of its claim) of the pod of an ordinal."""
+    templates = spec_of(owner).get("volumeClaimTemplates") or ()
+    return [(template, f"{name_of(template)}-{name_of(owner)}-{ordinal}") for template in templates]
 
 
 def corrected(pod: Object, ordinal: int) -> Patch | None:

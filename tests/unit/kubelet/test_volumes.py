@@ -13,7 +13,7 @@ from control.api.objects import Object
 from control.kubelet import mounts
 from control.kubelet.downward import Place
 from control.kubelet.launch import Folders
-from control.kubelet.volumes import File, Volume, VolumeUnavailable, uses, volumes
+from control.kubelet.volumes import File, Volume, VolumeUnavailable, uses, volume
 from control.mirror.world import World
 from tests.fakes.pods import container, pod
 
@@ -29,8 +29,7 @@ WORLD = World.of(
 
 
 def of(**source: Any) -> Volume:
-    (found,) = volumes(pod(volumes=[{"name": "v", **source}]), WORLD, PLACE)
-    return found
+    return volume(pod(), {"name": "v", **source}, WORLD, PLACE)
 
 
 def test_sources() -> None:
