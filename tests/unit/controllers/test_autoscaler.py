@@ -276,6 +276,7 @@ def test_with_a_failing_metric_it_only_scales_up() -> None:
         "Warning FailedComputeMetricsReplicas web: invalid metrics (1 invalid out of 2), first error is: failed to get "
         f"q external metric value: failed to get external metric q: {cause}",
     ]
+    assert [each["type"] for each in status_of(stage.hpa)["currentMetrics"]] == ["", "Resource"]
     stage.cpu_milli = 100
     stage.look()
     assert stage.replicas == 4

@@ -1,4 +1,4 @@
-"""The tables of the workload controllers: every field of their specs and statuses, and tests that exist.
+"""The tables of the workload controllers and the autoscaler: every field of spec and status, and tests that exist.
 
 A row begins with the fields that it is about, in backticks; its last column names the tests that show it: functions
 without `test_` (with `...` where the name goes on) or files.
@@ -24,6 +24,7 @@ TABLES = {
     "apps.v1.DaemonSet": ("daemonset/README.md", ""),
     "batch.v1.Job": ("job/README.md", ""),
     "batch.v1.CronJob": ("cronjob/README.md", ""),
+    "autoscaling.v2.HorizontalPodAutoscaler": ("horizontalpodautoscaler/README.md", ""),
 }
 _TICKED = re.compile(r"`([^`]+)`")
 
@@ -60,7 +61,7 @@ def rows(readme: str, heading: str) -> list[tuple[list[str], list[str]]]:
 @pytest.mark.parametrize("kind", TABLES)
 def test_every_field_has_a_row(kind: str, part: str) -> None:
     readme, prefix = TABLES[kind]
-    told = {field.split(".")[0] for fields, _ in rows(readme, prefix + part) for field in fields}
+    told = {field.split(".")[0].removesuffix("[]") for fields, _ in rows(readme, prefix + part) for field in fields}
     fields = set(load_structure()[f"io.k8s.api.{kind}{part.title()}"]["properties"])
     if kind == "core.v1.ReplicationController":  # shares the table of ReplicaSets, who have one field more
         fields |= {"terminatingReplicas"} if part == "status" else set()
