@@ -57,8 +57,8 @@ ZERO_IS_ABSENT = frozenset({
 ZERO_IS_A_VALUE_OF = frozenset({
     (f"io.k8s.api.{group}Spec", "replicas")
     for group in ("apps.v1.Deployment", "apps.v1.ReplicaSet", "apps.v1.StatefulSet", "core.v1.ReplicationController")
-})  # fmt: skip
-"""... except here, where the same name is a pointer."""
+}) | {("io.k8s.api.apps.v1.StatefulSetStatus", "availableReplicas")}  # fmt: skip
+"""... except here, where the same name is a pointer, or is written even when it is zero."""
 
 RANGES = {"int32": (-(2**31), 2**31 - 1), "int64": (-(2**63), 2**63 - 1), "": (-(2**63), 2**63 - 1)}
 

@@ -209,8 +209,9 @@ def _failed(budget: Object, why: str, events: Sequence[Action], now: datetime) -
         "status": "False",
         "reason": "SyncFailed",
         "message": why,
-        "observedGeneration": old.get("observedGeneration") or 0,  # what could not be counted has not been observed
     }
+    if old.get("observedGeneration"):
+        failure["observedGeneration"] = old["observedGeneration"]  # what could not be counted has not been observed
     zeros = dict.fromkeys(("currentHealthy", "desiredHealthy", "expectedPods"), 0)
     conditions = with_observed_condition(list(old.get("conditions") or ()), failure, now)
     status = {**zeros, **old, "disruptionsAllowed": 0, "conditions": conditions}

@@ -1,7 +1,8 @@
 """One action, performed: what it means at the API, and what an answer means for the actions after it.
 
 `Stopped` says that the decision rests on a world that is no more: reconcile again. `Refused` says that the server will
-not have it. Whatever the answer carries is taken into the mirror at once.
+not have it. Whatever the answer carries is taken into the mirror at once; where the answer to a create or a delete is
+lost, the server is asked what came of it before the error goes on.
 """
 
 from __future__ import annotations
@@ -16,8 +17,12 @@ from control.controllers.action import Absent, Action, Ask, Bind, Create, Delete
 from control.mirror.client import Client
 from control.mirror.mirror import Mirror
 
-CATCH_UP_S = 1.0
-"""How long to wait until the mirror shows a deletion or a binding; then go on regardless."""
+CATCH_UP_S = 300.0
+"""How long to wait until the mirror shows a deletion; then go on regardless (client-go's ExpectationsTimeout). Who
+decides on other news before that may take one more pod away for the one that seems to be still there."""
+
+ASK_AGAIN_S = (0.0, 0.1, 1.0)
+"""Pauses before each question what came of a write whose answer was lost."""
 
 PURGE_AT_ONCE = 20
 """Deletes under way together, so that emptying a namespace does not starve everybody else."""
@@ -106,6 +111,9 @@ class Performer:
         kind, obj = action.kind, action.obj
         try:
             done = await self._client.create(kind, obj)
+        except (ConnectionError, TimeoutError):
+            await self._look_after(kind, obj)
+            raise
         except StatusError as error:
             if error.reason == "AlreadyExists" and name_of(obj):
                 done = await self._client.get(kind, namespace_of(obj), name_of(obj))
@@ -140,10 +148,29 @@ class Performer:
                 propagation=action.propagation,
                 grace_period_s=action.grace_period_s,
             )
+        except (ConnectionError, TimeoutError):
+            found = await self._look_after(action.kind, _named(action))
+            if found is None or is_deleting(found) or uid_of(found) != action.uid:
+                await self._seen_gone(action.kind, action.namespace, action.name, action.uid)
+            raise
         except StatusError as error:
             if error.reason != "NotFound":
                 await self._unless_gone(action, error)
         await self._seen_gone(action.kind, action.namespace, action.name, action.uid)
+
+    async def _look_after(self, kind: Kind, obj: Object) -> Object | None:
+        """What a lost answer would have said: nobody must decide again without knowing of his own deed."""
+        for pause_s in ASK_AGAIN_S:
+            await asyncio.sleep(pause_s)
+            try:
+                found = await self._client.get(kind, namespace_of(obj), name_of(obj))
+            except StatusError:
+                return None
+            except (ConnectionError, TimeoutError):
+                continue
+            self._mirror.observe(kind, found)
+            return found
+        return obj
 
     async def _unless_gone(self, action: Delete, error: StatusError) -> None:
         """A Conflict over the UID means that what was to be deleted is gone: another has its name."""
@@ -210,6 +237,10 @@ class Performer:
         except StatusError as error:
             if error.reason not in ("NotFound", "Conflict"):
                 raise
+
+
+def _named(action: Delete) -> Object:
+    return {"metadata": {"namespace": action.namespace, "name": action.name, "uid": action.uid}}
 
 
 def _controller_uid(obj: Object) -> str:

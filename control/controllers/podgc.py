@@ -3,8 +3,8 @@
 Three sorts, as in Kubernetes. Orphaned: the pod's node does not exist (the server is asked, a mirror may lag); it is
 marked Failed with the condition DisruptionTarget and removed without grace, since no kubelet is there to end it. A pod
 may be bound to a node that is still to register, so one younger than the quarantine waits for its node. Unscheduled
-and being deleted: no kubelet has ever heard of it. Finished, beyond the threshold of 12,500 in the cluster: the oldest
-go.
+and being deleted: no kubelet has ever heard of it; it is marked Failed too. Finished, beyond the threshold of 12,500 in
+the cluster: the oldest go.
 """
 
 from __future__ import annotations
@@ -50,13 +50,13 @@ class PodGarbageController:
             return SETTLED
         node = node_of(pod)
         if not node:
-            return Outcome((_remove(pod),)) if is_deleting(pod) else self._finished(world, pod)
+            return Outcome((*_marked(pod), _remove(pod))) if is_deleting(pod) else self._finished(world, pod)
         if world.get(NODE, "", node) is not None or not world.knows(NODE):
             return self._finished(world, pod)
         due = created_at(pod) + timedelta(seconds=self.quarantine_s)
         if now < due:
             return Outcome(wake_at=due)
-        return Outcome((Absent(NODE, "", node, ""), *_marked(pod, now), _remove(pod)))
+        return Outcome((Absent(NODE, "", node, ""), *_marked(pod, _lost_its_node(now)), _remove(pod)))
 
     def _finished(self, world: World, pod: Object) -> Outcome:
         """The oldest finished pods beyond the threshold, whichever finished pod woke us."""
@@ -74,17 +74,23 @@ def _remove(pod: Object) -> Delete:
     return Delete(POD, namespace_of(pod), name_of(pod), uid_of(pod), grace_period_s=0)
 
 
-def _marked(pod: Object, now: datetime) -> Iterable[Action]:
-    if is_finished(pod):
-        return
-    condition = {
+def _lost_its_node(now: datetime) -> Object:
+    return {
         "type": "DisruptionTarget",
         "status": "True",
         "lastTransitionTime": format_time(now),
         "reason": "DeletionByPodGC",
         "message": "PodGC: node no longer exists",
     }
-    patch = {"status": {"phase": "Failed", "conditions": [condition]}}
+
+
+def _marked(pod: Object, *conditions: Object) -> Iterable[Action]:
+    """No kubelet will ever say how the pod ended; a Job that replaces only failed pods waits to hear it."""
+    if is_finished(pod):
+        return
+    patch: Object = {"status": {"phase": "Failed"}}
+    if conditions:
+        patch["status"]["conditions"] = list(conditions)
     where = (namespace_of(pod), name_of(pod), uid_of(pod))
     yield Patch(POD, *where, patch, "status", "application/strategic-merge-patch+json")
 

@@ -202,7 +202,7 @@ class Runner:
                 delay_s = (outcome.wake_at - self._clock()).total_seconds()
                 desk.queue.add_at(key, loop.time() + max(0.0, delay_s))
             if outcome.actions:
-                task = asyncio.ensure_future(self._perform(desk, key, outcome))
+                task = loop.create_task(self._perform(desk, key, outcome), name=desk.controller.name)
                 desk.tasks.add(task)
                 task.add_done_callback(partial(self._performed, desk, key))
             else:

@@ -240,7 +240,7 @@ class Store:
             for place, event, _ in batch:
                 self._absorb(place, event)
                 self._drafts.settle(place, event)
-            self._watchers.wake({place.resource for place, _, _ in batch})
+            self._watchers.wake(dict.fromkeys(place.resource for place, _, _ in batch))
         for _, _, done in batch:
             if not done.done():
                 done.set_exception(WriteFailed(str(error))) if error else done.set_result(None)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
 from control.store.records import Compacted, StoreEvent
@@ -132,7 +132,7 @@ class Watchers:
     def saw(self, resource: str, revision: int) -> None:
         self._last[resource] = revision
 
-    def wake(self, resources: set[str]) -> None:
+    def wake(self, resources: Iterable[str]) -> None:
         for resource in resources:
             for watch in self._watches.get(resource, ()):
                 watch.wake()

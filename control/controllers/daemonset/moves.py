@@ -94,6 +94,7 @@ def _tend(owner: Object, place: Place, hash_: str, moves: Moves, now: datetime) 
     if surplus:
         moves.drop += surplus
         moves.relied += [pod for pod in running if pod not in surplus]
+        moves.as_seen = True  # an old pod that goes for not being ready must not have become so
 
 
 def _surplus(owner: Object, running: list[Object], hash_: str, now: datetime) -> Iterable[Object]:

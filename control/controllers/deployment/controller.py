@@ -125,7 +125,7 @@ def _recreate(world: World, deployment: Object, fleet: Fleet, bounds: Bounds, no
     if emptied:
         return Step(tuple(emptied))
     remaining = (pod for rs in fleet.old for pod in world.controlled_by(POD, uid_of(rs)))
-    if any(not is_finished(pod) for pod in remaining):
+    if any(not is_finished(pod) for pod in remaining) or not all(map(replicasets.is_at_rest, fleet.old)):
         return Step()
     if fleet.new is None:
         return _create(world, deployment, fleet, bounds, now)

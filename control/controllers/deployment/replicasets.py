@@ -176,10 +176,11 @@ def expendable(deployment: Object, fleet: Fleet) -> list[Object]:
         return []
     alive = [rs for rs in fleet.old if not meta(rs).get("deletionTimestamp")]
     excess = sorted(alive, key=lambda rs: (revision_of(rs), name_of(rs)))[: max(0, len(alive) - int(limit))]
-    return [rs for rs in excess if _is_at_rest(rs)]
+    return [rs for rs in excess if is_at_rest(rs)]
 
 
-def _is_at_rest(rs: Object) -> bool:
+def is_at_rest(rs: Object) -> bool:
+    """Whether the set has seen that it is to be empty, and is: no pod of it is still on its way."""
     status = status_of(rs)
     observed = (status.get("observedGeneration") or 0) >= (meta(rs).get("generation") or 0)
     return observed and not status.get("replicas") and not size_of(rs)

@@ -7,7 +7,8 @@ with unavailable pods first, by what the minimum leaves over. The room is counte
 (the larger of wanted and existing pods), and what is available from what they will keep (the smaller of wanted and
 available): ReplicaSets act later than we decide, and Kubernetes' own sums can break both bounds in between.
 
-Recreate: all old sets to 0, wait until none of their pods is left, then the new set at its full size.
+Recreate: all old sets to 0, wait until they have seen it and none of their pods is left, then the new set at its full
+size.
 
 A change of `spec.replicas` during a rollout (or while paused) is spread over all sets in proportion to their sizes, the
 rest going to the largest. It shows in the annotation desired-replicas that each set keeps of its Deployment.

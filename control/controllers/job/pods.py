@@ -57,7 +57,7 @@ def removals(job: Object, doomed: Iterable[Object]) -> Iterable[Action]:
     """Deletions that count for nothing: the finalizer goes first."""
     for pod in doomed:
         if is_tracked(pod):
-            yield release(pod)
+            yield release(pod, as_seen=True)
         yield pod_deletion(pod)
         yield Emit(job, "Normal", "SuccessfulDelete", f"Deleted pod: {name_of(pod)}")
 

@@ -18,7 +18,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from control.api.kinds import POD
-from control.api.objects import Object, is_deleting, name_of, namespace_of, spec_of, status_of, uid_of
+from control.api.objects import (
+    Object,
+    is_deleting,
+    name_of,
+    namespace_of,
+    resource_version_of,
+    spec_of,
+    status_of,
+    uid_of,
+)
 from control.controllers.action import Patch
 from control.controllers.job import failures, indexes
 from control.controllers.job.failures import FINALIZER, is_tracked
@@ -27,9 +36,12 @@ from control.controllers.pods import is_active, is_finished, phase_of
 ENTRIES_MAX = 500  # Kubernetes' MaxUncountedPods
 
 
-def release(pod: Object) -> Patch:
-    """The removal of the finalizer, whatever other finalizers there are."""
-    patch = {"metadata": {"$deleteFromPrimitiveList/finalizers": [FINALIZER]}}
+def release(pod: Object, *, as_seen: bool = False) -> Patch:
+    """The removal of the finalizer, whatever other finalizers there are. `as_seen`: only from the version that was
+    seen, for a pod that counts for nothing because it has not ended: if it has meanwhile, it is to be counted."""
+    patch: Object = {"metadata": {"$deleteFromPrimitiveList/finalizers": [FINALIZER]}}
+    if as_seen:
+        patch["metadata"]["resourceVersion"] = resource_version_of(pod)
     strategic = "application/strategic-merge-patch+json"
     return Patch(POD, namespace_of(pod), name_of(pod), uid_of(pod), patch, patch_type=strategic)  # type: ignore[arg-type]
 
@@ -124,14 +136,15 @@ def account(job: Object, tally: Tally, *, has_failed: bool, is_over: bool) -> Ac
     left = {uid: kind for uid, kind in entries.items() if uid in tracked}
     releases: list[Patch] = []
     overflows = False
-    waiting = set() if is_over else {uid_of(pod) for pod in tally.last_failed.values()}
+    leaving = is_deleting(job)
+    waiting = set() if is_over or leaving else {uid_of(pod) for pod in tally.last_failed.values()}
     for pod in tally.pods:
         uid = uid_of(pod)
         if uid not in tracked or uid in waiting:
             continue
         if uid not in entries:
             entry = _entry(job, pod, has_failed=has_failed)
-            if entry is None:
+            if entry is None and not leaving:
                 continue
             if entry and len(left) >= ENTRIES_MAX:
                 overflows = True
