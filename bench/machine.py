@@ -1,4 +1,4 @@
-"""The machine that a result was measured on, as far as the result depends on it; and what /proc says of CPU time."""
+"""The machine that a result was measured on, as far as the result depends on it; and what /proc says of a process."""
 
 from __future__ import annotations
 
@@ -38,3 +38,10 @@ def cpu_s(pid: int) -> float:
     """CPU seconds (user and system) that a process has used; proc(5), fields 14 and 15 of stat."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) * TICK_S
+
+
+def pss_bytes(pid: int) -> int:
+    """Memory of a process, what it shares divided by the number of those that share it; proc(5), smaps_rollup."""
+    found = re.search(r"^Pss:\s+(\d+) kB", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.MULTILINE)
+    assert found is not None, "every process has it"
+    return int(found[1]) * 1024

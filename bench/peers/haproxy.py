@@ -11,7 +11,7 @@ from bench.peers.processes import process, program, unused_port
 CONFIG = """
 global
   nbthread 1
-  maxconn 4096
+  fd-hard-limit 20000
   ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
 defaults
   mode {mode}

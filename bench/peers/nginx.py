@@ -16,7 +16,7 @@ STREAM_MODULE = Path("/usr/lib/nginx/modules/ngx_stream_module.so")  # Debian's 
 MAIN = """
 {modules}
 daemon off; worker_processes 1; pid {folder}/{name}.pid; error_log {folder}/{name}.log warn;
-events {{ worker_connections 8192; }}
+events {{ worker_connections 20000; }}
 """
 HTTP = """
 http {{
