@@ -34,10 +34,10 @@ def provenance() -> dict[str, str]:
     }
 
 
-def cpu_s(pid: int) -> float:
-    """CPU seconds (user and system) that a process has used; proc(5), fields 14 and 15 of stat."""
+def cpu_s(pid: int, *, with_ended_children: bool = False) -> float:
+    """CPU seconds (user and system) that a process has used; proc(5), fields 14 to 17 of stat."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) * TICK_S
+    return sum(map(int, fields[11 : 15 if with_ended_children else 13])) * TICK_S
 
 
 def pss_bytes(pid: int) -> int:

@@ -43,6 +43,7 @@ class Publisher:
     """Listens at `path` from the beginning; `accept` waits for the worker, `tell` for its answer."""
 
     def __init__(self, path: Path) -> None:
+        self.path = path
         self._version = 0
         self._worker: socket.socket | None = None
         self._server = socket.socket(socket.AF_UNIX)

@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import resource
 import socket
+import sys
 import tempfile
 import time
 from contextlib import ExitStack, suppress
@@ -40,11 +41,16 @@ REQUEST = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
 ANSWER_MAX_S = 20.0
 
 
-def possible(wanted: int) -> int:
-    """As many connections as the limit on descriptors allows, two each, raised as far as it may be."""
+def possible(wanted: int, descriptors: int) -> int:
+    """As many connections as so many descriptors allow, two each."""
+    return min(wanted, (descriptors - DESCRIPTORS_RESERVED) // 2)
+
+
+def descriptors() -> int:
+    """The limit on descriptors, raised as far as it may be; processes inherit it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return wanted if hard == resource.RLIM_INFINITY else min(wanted, (hard - DESCRIPTORS_RESERVED) // 2)
+    return sys.maxsize if hard == resource.RLIM_INFINITY else hard
 
 
 class Clients:
@@ -102,7 +108,7 @@ def measure_peer(peer: Peer, mode: Mode, connections: int, seconds: float) -> li
 
 
 def measure(wanted: int, seconds: float) -> list[Figure]:
-    connections = possible(wanted)
+    connections = possible(wanted, descriptors())
     figures = [
         Figure("connections", connections, "", note="" if connections == wanted else "all that descriptors allow")
     ]

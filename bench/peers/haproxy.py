@@ -12,6 +12,7 @@ CONFIG = """
 global
   nbthread 1
   fd-hard-limit 20000
+  stats socket {socket} level admin
   ssl-default-bind-options ssl-min-ver TLSv1.2 no-tls-tickets
 defaults
   mode {mode}
@@ -57,5 +58,13 @@ def start(stack: ExitStack, folder: Path, backends: list[int], front: Front) -> 
         frontend = TCP.format(port=port)
     servers = "\n".join(f"  server s{backend} 127.0.0.1:{backend}" for backend in backends)
     path = folder / f"haproxy-{front}.cfg"
-    path.write_text(CONFIG.format(mode=front.mode, frontend=frontend, balance="random", servers=servers))
-    return Peer("haproxy", port, stack.enter_context(process([program("haproxy"), "-db", "-f", str(path)], port)))
+    text = CONFIG.format(
+        mode=front.mode, frontend=frontend, balance="random", servers=servers, socket=runtime_socket(folder, front)
+    )
+    path.write_text(text)
+    return Peer("haproxy", port, stack.enter_context(process([program("haproxy"), "-q", "-db", "-f", str(path)], port)))
+
+
+def runtime_socket(folder: Path, front: Front) -> Path:
+    """Where it takes commands; the one for `set server` among them."""
+    return folder / f"haproxy-{front}.sock"

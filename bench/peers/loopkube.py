@@ -1,4 +1,4 @@
-"""A worker as loopkube runs it, flow records and metrics on; its state comes from a file."""
+"""A worker as loopkube runs it, flow records and metrics on; its state comes from a file, or from a publisher."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 from bench.peers.front import ROUTES, Front, Peer, certificate, host
 from bench.peers.processes import process, unused_port
+from bench.publisher import Publisher
 
 
 def start(stack: ExitStack, folder: Path, backends: list[int], front: Front) -> Peer:
@@ -20,6 +21,16 @@ def start(stack: ExitStack, folder: Path, backends: list[int], front: Front) -> 
     )
     command = [sys.executable, "-m", "dataplane.worker", "--snapshot", str(path), "--log-level", "error"]
     return Peer("loopkube", port, stack.enter_context(process(command, port)))
+
+
+def start_fed(stack: ExitStack, folder: Path, backends: list[int], front: Front, publisher: Publisher) -> Peer:
+    """The same with its state from a publisher, who may tell more."""
+    port, admin_port = unused_port(), unused_port()
+    command = [sys.executable, "-m", "dataplane.worker", "--feed", str(publisher.path), "--log-level", "error"]
+    pid = stack.enter_context(process([*command, "--admin-port", str(admin_port)], admin_port))
+    publisher.accept()
+    publisher.tell(state(folder, port, backends, front), full=True)
+    return Peer("loopkube", port, pid)
 
 
 def state(folder: Path, port: int, backends: list[int], front: Front) -> list[tuple[str, dict[str, Any]]]:
@@ -37,10 +48,13 @@ def state(folder: Path, port: int, backends: list[int], front: Front) -> list[tu
         chain, key = certificate(folder)
         pair = {"chain_pem": chain.read_text(), "key_pem": key.read_text()}
         found.append(("certificate", {"name": "c", "hosts": ["*.bench.test", ""], **pair}))
-    for number, backend in enumerate(backends):
-        spec = {"backend": "b", "id": f"e{number}", "address": "127.0.0.1", "port": backend}
-        found.append(("endpoint", {**spec, "ready": True, "serving": True, "terminating": False}))
+    found += [endpoint(f"e{number}", backend) for number, backend in enumerate(backends)]
     return found
+
+
+def endpoint(name: str, port: int, *, ready: bool = True) -> tuple[str, dict[str, Any]]:
+    where = {"backend": "b", "id": name, "address": "127.0.0.1", "port": port}
+    return "endpoint", {**where, "ready": ready, "serving": ready, "terminating": False}
 
 
 def route(number: int) -> dict[str, Any]:
