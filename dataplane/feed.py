@@ -109,7 +109,7 @@ class Feed(asyncio.Protocol):
             messages = self._decoder.feed(data)
         except ContractError as error:
             log.error("publisher at %s broke the contract: %s", self._path, error)
-            self._transport.write(encode(Nack(-1, str(error))))
+            self._transport.write(encode(self._apply.refuse(error)))
             self._transport.close()
             return
         for message in messages:
@@ -153,6 +153,11 @@ class Applier:
         if message.triggered_at and not message.full:
             self._programming.observe(max(0.0, now - message.triggered_at))
         return Ack(message.version, now)
+
+    def refuse(self, error: ContractError) -> Nack:
+        """Of bytes that are no message."""
+        self._refused.value += 1
+        return Nack(-1, str(error))
 
 
 def _applied(update: Update, received_at: float, now: float) -> AppliedUpdate:

@@ -110,6 +110,7 @@ TABLE: dict[Kind, tuple[Row, ...]] = {
         ("spec.defaultBackend.resource", "not implemented by loopkube: requests get 503"),
         ("spec.rules.http.paths.backend.resource", "not implemented by loopkube: requests get 503"),
     ),
+    kinds.INGRESS_CLASS: (("spec.parameters", "not used by loopkube's Ingress, which takes none"),),
     kinds.PERSISTENT_VOLUME: (
         *((f"spec.{kind}", _WAITS) for kind in _FOREIGN_VOLUMES if kind not in ("gitRepo", "image")),
         ("spec.mountOptions", _PLAIN),

@@ -133,5 +133,5 @@ def choose_network(asked: str) -> tuple[NetworkMode, str]:
     if asked == "loopback":
         return "loopback", "asked for"
     if asked == "auto":
-        return "loopback", "the only mode so far: pods listen on their own address in 127.244.0.0/16, given as POD_IP"
+        return "loopback", "the only mode so far: each pod listens on its own address, given as POD_IP"
     raise SettingsError(f"--network {asked}: one of auto, loopback (netns does not exist yet)")

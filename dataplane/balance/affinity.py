@@ -2,9 +2,9 @@
 
 As kube-proxy does it (KEP-3866): the memory is per Service port, keyed by the client's address, and slides: each new
 connection within `timeout_s` of the one before goes to the same endpoint and begins the time anew. A memory of an
-endpoint that may not be picked any more is ignored and replaced, because the rules are always those of the current
-endpoints. Affinity says nothing about connections that are open: in a proxy that balances per request, all requests
-of one client's connections follow it, since they come from one address.
+endpoint that may not be picked any more (an ejected one, too) is ignored and replaced, because the rules are always
+those of the current endpoints. Affinity says nothing about connections that are open: in a proxy that balances per
+request, all requests of one client's connections follow it, since they come from one address.
 
 Everything on one machine comes from 127.0.0.1 and is one client; a load generator that wants to be many binds other
 addresses of 127.0.0.0/8.
@@ -45,7 +45,7 @@ class Affinity:
         known = self._clients.pop(client, None)
         endpoint = None
         if known is not None and known[1] > now and known[0] not in tried:
-            endpoint = backend.take(known[0])
+            endpoint = backend.take(known[0], now)
         if endpoint is None:
             endpoint = backend.pick(tried, now)
         if endpoint is None:
@@ -96,5 +96,5 @@ class StickyBackend(Backend):
     def pick(self, tried: Collection[str] = (), now: float = 0.0, key: bytes = b"") -> Endpoint | None:
         return self._affinity.pick(self._client, self.of, self._clock(), tried)
 
-    def take(self, id: str) -> Endpoint | None:
-        return self.of.take(id)
+    def take(self, id: str, now: float = 0.0) -> Endpoint | None:
+        return self.of.take(id, now)

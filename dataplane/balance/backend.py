@@ -73,6 +73,10 @@ class Endpoint:
             self.ready_at, self.health = -1.0, None  # what comes back is another life
         return before != (self.phase, spec.node, spec.hint_nodes, spec.hint_zones, spec.weight)
 
+    def admits(self, now: float) -> bool:
+        """Whether its failures let it have a request now (`outlier`)."""
+        return self.health is None or self.health.admits(now, self.active)
+
     def forget_pool(self) -> None:
         """Its connections are of no use any more: they end with what is under way on them."""
         if self.pool is not None:
@@ -197,8 +201,7 @@ class Backend:
         if tried:
             allowed = tuple([endpoint for endpoint in choice if endpoint.id not in tried])
         if self.spec.eject_after:
-            admitted = [one for one in allowed if one.health is None or one.health.admits(now, one.active)]
-            allowed = tuple(admitted) or allowed
+            allowed = tuple([one for one in allowed if one.admits(now)]) or allowed
         if not allowed:
             return None
         if self.spec.policy not in PLANNED:
@@ -231,14 +234,21 @@ class Backend:
         if self.feedback is not None:
             self.feedback.done(endpoint, self.usable, success, took_s, now)
 
-    def take(self, id: str) -> Endpoint | None:
-        """Lease the endpoint of this id if it is usable now, however many there are."""
+    def take(self, id: str, now: float = 0.0) -> Endpoint | None:
+        """Lease the endpoint of this id if it is usable now, however many there are.
+
+        One that is ejected is not, as long as another may be picked: nobody sticks to what does not work.
+        """
         choice = self.usable
         if self._ids is None:
             self._ids = frozenset(endpoint.id for endpoint in choice)
         if id not in self._ids:
             return None
         endpoint = self.endpoints[id]
+        if self.spec.eject_after and not endpoint.admits(now) and any(one.admits(now) for one in choice):
+            return None
+        if self.feedback is not None:
+            self.feedback.began(now)
         endpoint.active += 1
         endpoint.picked += 1
         return endpoint

@@ -7,7 +7,8 @@ share of the clients and nobody else moves. In `persistent` mode the key names t
 clients stay with it as long as it is usable; new endpoints get new clients only.
 
 A cookie is set when there was none or its endpoint is not usable any more. When a try fails and another endpoint
-answers, the cookie stays as it is unless `changes_on_failure`.
+answers, the cookie stays as it is unless `changes_on_failure`; the same holds while its endpoint is ejected: until it
+comes back, the client is with the next endpoint in its key's order.
 """
 
 from __future__ import annotations
@@ -55,14 +56,14 @@ class Stickiness:
         if key and (of == self._backend_key or not of):
             endpoint = self._find(key)
             if endpoint is not None:
-                return backend.take(endpoint.id), b""
+                return self._lease(endpoint, key, asked, backend)
         if self.spec.persistent:
             endpoint = backend.pick((), asked.now)
             return endpoint, self.line(_digest(endpoint.id.encode()), asked) if endpoint is not None else b""
         key = _draw(asked.random)
         endpoint = self._find(key)
         assert endpoint is not None
-        return backend.take(endpoint.id), self.line(key, asked)
+        return self._lease(endpoint, key, asked, backend)[0], self.line(key, asked)
 
     def moved(self, asked: Asked, endpoint: Endpoint) -> bytes:
         """The Set-Cookie line for a client whose request another endpoint answered in the end."""
@@ -76,6 +77,16 @@ class Stickiness:
                 return self.line(key, asked)
         return b""
 
+    def _lease(self, endpoint: Endpoint, key: bytes, asked: Asked, backend: Backend) -> tuple[Endpoint | None, bytes]:
+        """The key's endpoint, or the first one after it in the key's own order that is not ejected."""
+        found = backend.take(endpoint.id, asked.now)
+        if found is not None:
+            return found, b""
+        for other in sorted(self._of, key=lambda each: _rank(key, each), reverse=True):
+            if other is not endpoint and (found := backend.take(other.id, asked.now)) is not None:
+                return found, self.moved(asked, found)
+        return None, b""
+
     def _find(self, key: bytes) -> Endpoint | None:
         if self.spec.persistent:
             return self._digests.get(key)
@@ -83,7 +94,7 @@ class Stickiness:
         if found is None:
             if len(self._known) >= REMEMBERED_MAX:
                 self._known.clear()
-            found = self._known[key] = max(self._of, key=lambda each: (_digest(key + each.id.encode()), each.id))
+            found = self._known[key] = max(self._of, key=lambda each: _rank(key, each))
         return found
 
     def line(self, key: bytes, asked: Asked) -> bytes:
@@ -107,6 +118,10 @@ class Stickiness:
 
 def _digest(data: bytes) -> bytes:
     return blake2b(data, digest_size=DIGEST_BYTES).hexdigest().encode()
+
+
+def _rank(key: bytes, endpoint: Endpoint) -> tuple[bytes, str]:
+    return _digest(key + endpoint.id.encode()), endpoint.id
 
 
 def _draw(random: Callable[[], float]) -> bytes:

@@ -15,18 +15,21 @@ message, so the connection is closed and a new one starts with a full update.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from dataplane.snapshot.model import TYPES, Ack, Message, Nack, Resource, ResourceKey, Update, type_of
-from dataplane.snapshot.strict import ContractError, decode
+from dataplane.snapshot.strict import ContractError, decode, every
 
 __all__ = ["BYTES_MAX", "ContractError", "Decoder", "decode_json", "encode", "encode_json"]
 
 BYTES_MAX = 256 * 1024 * 1024
 LENGTH_BYTES = 4
+
+T = TypeVar("T")
 
 
 def encode(message: Message) -> bytes:
@@ -52,7 +55,7 @@ def encode_json(message: Message) -> bytes:
 
 
 def decode_json(body: bytes) -> Message:
-    """One message from its JSON; ContractError names the field that is wrong."""
+    """One message from its JSON; ContractError names every field that is wrong."""
     try:
         value = orjson.loads(body)
     except orjson.JSONDecodeError as error:
@@ -72,12 +75,31 @@ def decode_json(body: bytes) -> Message:
 def _update(fields: Any) -> Update:
     if type(fields) is not dict:
         raise ContractError("update: an object belongs here")
-    head = decode(
-        _Head, {name: value for name, value in fields.items() if name not in ("upserts", "removes")}, "update"
-    )
-    upserts = tuple(_resource(item, f"update.upserts[{index}]") for index, item in enumerate(_list(fields, "upserts")))
-    removes = tuple(_key(item, f"update.removes[{index}]") for index, item in enumerate(_list(fields, "removes")))
+    wrong: list[str] = []
+    head = _or_wrong(wrong, lambda: _head(fields))
+    upserts = _or_wrong(wrong, lambda: _each(_resource, fields, "upserts"))
+    removes = _or_wrong(wrong, lambda: _each(_key, fields, "removes"))
+    if head is None or upserts is None or removes is None:
+        raise ContractError(*wrong)
     return Update(head.version, head.full, upserts, removes, head.triggered_at, head.published_at, head.warnings)
+
+
+def _or_wrong(wrong: list[str], part: Callable[[], T]) -> T | None:
+    """A part of a message, or None, and then its problems are added."""
+    try:
+        return part()
+    except ContractError as error:
+        wrong += error.args
+        return None
+
+
+def _head(fields: dict[str, Any]) -> _Head:
+    rest = {name: value for name, value in fields.items() if name not in ("upserts", "removes")}
+    return decode(_Head, rest, "update")
+
+
+def _each(check: Callable[[Any, str], T], fields: dict[str, Any], name: str) -> tuple[T, ...]:
+    return every((check, item, f"update.{name}[{index}]") for index, item in enumerate(_list(fields, name)))
 
 
 def _list(fields: dict[str, Any], name: str) -> list[Any]:

@@ -3,7 +3,8 @@
 The contract is between two programs of ours, so a surprise is a mistake in one of them and never something to be
 lenient about: a field too many, a field too few (unless the model gives it a default), `1` where text belongs, `true`
 where a number belongs, a word that the model's Literal does not list. Each is refused with the path of the offending
-field, because the publisher logs what the worker says and a person has to find the object.
+field, and all that is wrong is said at once, because the publisher logs what the worker says and a person has to find
+the objects.
 
 The checks are compiled once per dataclass from its type hints, so the model stays the only place that lists fields.
 A field of type `X | None` holds null or what an X is; a field that is a dataclass holds an object.
@@ -13,7 +14,7 @@ cannot be written in JSON and need no check.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import MISSING, fields, is_dataclass
 from types import NoneType, UnionType
 from typing import Any, Literal, TypeVar, get_args, get_origin, get_type_hints
@@ -24,8 +25,15 @@ Check = Callable[[Any, str], Any]
 T = TypeVar("T")
 
 
+PROBLEMS_NAMED = 50  # in one text: what a person reads of a log line; the others are counted
+
+
 class ContractError(Exception):
-    """Bytes or values that the contract does not allow; the text names the field."""
+    """Bytes or values that the contract does not allow: one argument for each problem, naming the field."""
+
+    def __str__(self) -> str:
+        more = len(self.args) - PROBLEMS_NAMED
+        return "; ".join(self.args[:PROBLEMS_NAMED]) + (f"; and {more} more" if more > 0 else "")
 
 
 def decode(cls: type[T], value: Any, path: str) -> T:
@@ -33,19 +41,35 @@ def decode(cls: type[T], value: Any, path: str) -> T:
     checks, required = _plan(cls)
     if type(value) is not dict:
         raise ContractError(f"{path}: {_kind(value)} where an object belongs")
-    arguments = {}
-    try:
-        for name, item in value.items():
-            check = checks.get(name)
-            if check is None:
-                raise ContractError(f"{name}: unknown field")
+    arguments: dict[str, Any] = {}
+    wrong: list[str] = []
+    for name, item in value.items():
+        check = checks.get(name)
+        if check is None:
+            wrong.append(f"{name}: unknown field")
+            continue
+        try:
             arguments[name] = check(item, name)
-    except ContractError as error:  # the whole path is put together only where somebody will read it
-        raise ContractError(f"{path}.{error}") from None
-    for name in required:
-        if name not in arguments:
-            raise ContractError(f"{path}.{name}: missing")
+        except ContractError as error:  # the whole path is put together only where somebody will read it
+            wrong += error.args
+    wrong += [f"{name}: missing" for name in required if name not in value]
+    if wrong:
+        raise ContractError(*(f"{path}.{each}" for each in wrong))
     return cls(**arguments)
+
+
+def every(checks: Iterable[tuple[Callable[[Any, str], T], Any, str]]) -> tuple[T, ...]:
+    """What (check, value, path) yield, all of them, or one ContractError with everything that is wrong."""
+    made: list[T] = []
+    wrong: list[str] = []
+    for check, value, path in checks:
+        try:
+            made.append(check(value, path))
+        except ContractError as error:
+            wrong += error.args
+    if wrong:
+        raise ContractError(*wrong)
+    return tuple(made)
 
 
 _PLANS: dict[type[Any], tuple[dict[str, Check], tuple[str, ...]]] = {}
@@ -126,7 +150,7 @@ def _many(inner: Check) -> Check:
     def check(value: Any, path: str) -> tuple[Any, ...]:
         if type(value) is not list:
             raise ContractError(f"{path}: {_kind(value)} where a list belongs")
-        return tuple(inner(item, f"{path}[{index}]") for index, item in enumerate(value))
+        return every((inner, item, f"{path}[{index}]") for index, item in enumerate(value))
 
     return check
 
@@ -135,7 +159,7 @@ def _record(inner: tuple[Check, ...]) -> Check:
     def check(value: Any, path: str) -> tuple[Any, ...]:
         if type(value) is not list or len(value) != len(inner):
             raise ContractError(f"{path}: {_kind(value)} where a list of {len(inner)} belongs")
-        return tuple(one(item, f"{path}[{index}]") for index, (one, item) in enumerate(zip(inner, value, strict=True)))
+        return every((one, value[index], f"{path}[{index}]") for index, one in enumerate(inner))
 
     return check
 

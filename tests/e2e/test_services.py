@@ -350,8 +350,8 @@ def test_two_services_that_want_one_address_disturb_nobody_else(cluster: Cluster
 
 
 def test_what_is_not_served_is_said(cluster: Cluster, web: set[str]) -> None:
-    ports = [{"name": "dns", "port": 53, "protocol": "UDP"}, {"name": "web", "port": 80, "targetPort": "http"}]
+    ports = [{"name": "s", "port": 81, "protocol": "SCTP"}, {"name": "web", "port": 80, "targetPort": "http"}]
     cluster.apply(service("mixed", app="web", ports=ports, externalIPs=["192.0.2.1"]))
     until("its TCP port", lambda: answers(cluster_ip(cluster, "mixed")))
-    assert "port 53/UDP is not served" in wait_warning(cluster, "mixed", "UnsupportedProtocol")
+    assert "port 81/SCTP is not served" in wait_warning(cluster, "mixed", "UnsupportedProtocol")
     assert "192.0.2.1 is not served" in wait_warning(cluster, "mixed", "UnsupportedExternalIP")

@@ -115,9 +115,9 @@ async def until(condition: Callable[[], object]) -> None:
             await asyncio.sleep(0)
 
 
-def unused_port(address: str = "127.0.0.1") -> int:
+def unused_port(address: str = "127.0.0.1", *, kind: int = socket.SOCK_STREAM) -> int:
     """A port that nobody listens on now."""
-    with socket.socket() as sock:
+    with socket.socket(type=kind) as sock:
         sock.bind((address, 0))
         port: int = sock.getsockname()[1]
         return port

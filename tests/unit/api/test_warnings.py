@@ -9,6 +9,7 @@ from control.api.objects import copy_of
 from control.api.rows import RESOURCES
 from control.api.schema import schema_of
 from control.api.warnings import IGNORED, POD_SPEC, TABLE, Row, warnings_of
+from tests.fakes.cluster_objects import ingress_class
 from tests.fakes.manifests import container, deployment, ingress, pod, pod_spec, service
 from tests.fakes.volumes import volume
 
@@ -44,6 +45,14 @@ def test_a_warning_names_field_and_consequence() -> None:
         "spec.template.spec.containers[1].securityContext.runAsUser: not implemented by loopkube: processes run as the "
         "user who started loopkube",
     ]
+
+
+def test_parameters_of_an_ingress_class_are_not_used_and_that_is_said() -> None:
+    made = ingress_class()
+    assert not warnings_of(kinds.INGRESS_CLASS)(made, None)
+    made["spec"]["parameters"] = {"kind": "ConfigMap", "name": "x"}
+    (only,) = warnings_of(kinds.INGRESS_CLASS)(made, None)
+    assert only == "spec.parameters: not used by loopkube's Ingress, which takes none"
 
 
 def test_a_warning_is_given_once() -> None:

@@ -51,6 +51,27 @@ def test_an_endpoint_that_may_not_be_picked_is_replaced_and_forgotten() -> None:
     assert picked(affinity, app, "1.1.1.1", 2.0) == second
 
 
+def test_a_client_leaves_an_ejected_endpoint_unless_all_are_doubtful() -> None:
+    app, affinity = backend("a", "b"), Affinity(10.0)
+    app.set_spec(model.Backend("app", policy="round-robin", eject_after=1, eject_s=100.0))
+    first = picked(affinity, app, "1.1.1.1", 0.0)
+    app.answered(app.endpoints[first], False, 0.1, 0.0)
+    second = picked(affinity, app, "1.1.1.1", 1.0)
+    assert second != first
+    app.endpoints[second].update(endpoint(second, ready=False))
+    app.touch()
+    assert [picked(affinity, app, "1.1.1.1", 2.0) for _ in range(2)] == [first] * 2
+
+
+def test_sticky_requests_count_for_the_retry_budget() -> None:
+    app, affinity = backend("a", "b"), Affinity(10.0)
+    app.set_spec(model.Backend("app", retry_budget=0.5, retries_min_per_s=0))
+    for _ in range(10):
+        picked(affinity, app, "1.1.1.1", 0.0)
+    assert app.feedback is not None
+    assert [app.feedback.may_retry(0.0) for _ in range(6)] == [True] * 5 + [False]
+
+
 def test_what_was_tried_is_not_tried_again() -> None:
     app, affinity = backend("a", "b"), Affinity(10.0)
     first = picked(affinity, app, "1.1.1.1", 0.0)

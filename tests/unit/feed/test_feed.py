@@ -118,6 +118,7 @@ async def test_bytes_that_break_the_contract_end_the_connection_and_the_next_one
     again = await bench.publisher.worker()
     again.send(encode(full(version=5)))
     assert await answer(again) == Ack(5, NOW)
+    assert bench.value(names.UPDATES, "refused") == 1
 
 
 async def test_a_publisher_that_is_not_there_yet_is_waited_for(bench: Bench) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from dataplane.balance.backend import Backend, Endpoint
 from dataplane.filters.sticky import Stickiness
+from dataplane.snapshot import model
 from dataplane.snapshot.policy import CookieAffinity
 from tests.fakes.asked import asked, backend
 from tests.fakes.contract import endpoint
@@ -17,9 +18,11 @@ from tests.fakes.contract import endpoint
 IDS = ("a", "b", "c", "d")
 
 
-def pick(sticky: Stickiness, to: Backend, cookie: str = "", drawn: float = 0.5) -> tuple[str, str]:
+def pick(sticky: Stickiness, to: Backend, cookie: str = "", drawn: float = 0.5, now: float = 0.0) -> tuple[str, str]:
     """(endpoint, the new cookie's value or "")."""
-    request = asked(fields={"Cookie": f"x=y; S={cookie}"} if cookie else {}, random=lambda: drawn)
+    request = asked(
+        fields={"Cookie": f"x=y; S={cookie}"} if cookie else {}, random=random.Random(drawn).random, now=now
+    )
     found, line = sticky.pick(request, to)
     assert found is not None
     to.release(found)
@@ -50,6 +53,32 @@ def test_a_client_whose_endpoint_left_gets_another_and_a_cookie(persistent: bool
         assert replaced
         cookie = replaced
     assert pick(sticky, to, cookie) == (second, "")
+
+
+@pytest.mark.parametrize("changes_on_failure", [False, True])
+@pytest.mark.parametrize("persistent", [False, True])
+def test_nobody_sticks_to_an_ejected_endpoint_and_all_come_back_when_it_does(
+    persistent: bool, changes_on_failure: bool
+) -> None:
+    to = backend("b", *IDS)
+    to.set_spec(model.Backend("b", "round-robin", eject_after=1, eject_s=10.0))
+    sticky = Stickiness(CookieAffinity("S", persistent=persistent, changes_on_failure=changes_on_failure), "b", "/")
+    first, cookie = pick(sticky, to)
+    to.answered(to.endpoints[first], False, 0.1, 1.0)
+    meanwhile = [pick(sticky, to, cookie, now=2.0) for _ in range(5)]
+    ((second, replaced),) = set(meanwhile)
+    assert second != first, "and on one other endpoint, not on all of them"
+    assert bool(replaced) is changes_on_failure
+    assert pick(sticky, to, replaced or cookie, now=12.0) == (second if replaced else first, "")
+
+
+def test_new_clients_get_no_ejected_endpoint() -> None:
+    to = backend("b", *IDS)
+    to.set_spec(model.Backend("b", "round-robin", eject_after=1, eject_s=10.0))
+    sticky = Stickiness(CookieAffinity("S"), "b", "/")
+    first, _ = pick(sticky, to, drawn=0.3)
+    to.answered(to.endpoints[first], False, 0.1, 1.0)
+    assert pick(sticky, to, drawn=0.3, now=2.0)[0] != first
 
 
 def test_balanced_gives_a_new_endpoint_its_share_and_moves_nobody_else() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from dataplane.snapshot.codec import ContractError, Decoder, decode_json, encode, encode_json
 from dataplane.snapshot.model import Ack, Backend, Listener, Message, Update
+from dataplane.snapshot.strict import PROBLEMS_NAMED
 from tests.fakes.contract import messages
 
 
@@ -90,6 +91,36 @@ ENDPOINT = {
 def test_what_the_contract_does_not_allow_is_refused_by_name(wire: bytes, message: str) -> None:
     with pytest.raises(ContractError, match=message):
         decode_json(wire)
+
+
+def test_every_problem_of_an_update_is_named() -> None:
+    pairs = [
+        ["endpoint", {**ENDPOINT, "port": "80", "ready": 1, "hint_zones": [1, "z", 2]}],
+        ["backend", {"name": "fine"}],
+        ["backend", {"policy": "best"}],
+        ["pod", {}],
+    ]
+    fields = {"version": 1, "full": "yes", "upserts": pairs, "removes": [["route", 1]]}
+    with pytest.raises(ContractError) as raised:
+        decode_json(orjson.dumps({"update": fields}))
+    fields_named = [problem.split(": ")[0] for problem in raised.value.args]
+    assert fields_named == [
+        "update.full",
+        "update.upserts[0].endpoint.port",
+        "update.upserts[0].endpoint.ready",
+        "update.upserts[0].endpoint.hint_zones[0]",
+        "update.upserts[0].endpoint.hint_zones[2]",
+        "update.upserts[2].backend.policy",
+        "update.upserts[2].backend.name",
+        "update.upserts[3]",
+        "update.removes[0]",
+    ]
+
+
+def test_a_text_names_so_many_problems_and_counts_the_others() -> None:
+    text = str(ContractError(*(f"p{number}" for number in range(PROBLEMS_NAMED + 7))))
+    assert text.endswith(f"p{PROBLEMS_NAMED - 1}; and 7 more")
+    assert text.count(";") == PROBLEMS_NAMED
 
 
 def test_an_integer_is_a_number_and_defaults_may_be_left_out() -> None:
