@@ -7,61 +7,25 @@ the one sentence that `kubectl describe pod` shows.
 
 Among the fitting nodes: the fewest untolerated PreferNoSchedule taints, the highest sum of preferred affinity weights,
 the fewest pods of the same controller (spread), the smallest share of CPU and memory in use, the fewest pods, and at
-last a hash of pod and node, so that equal nodes take turns and a repeat decides the same. Inter-pod affinity and
+last the next one on a ring, so that equal nodes take turns and a repeat decides the same. Inter-pod affinity and
 topology spread constraints are not looked at; the API warns about them.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from zlib import crc32
 
 from control.api.objects import Object, controller_of, labels_of, name_of, spec_of, uid_of
-from control.controllers.naming import code
+from control.controllers.occupancy import Occupancy
 from control.controllers.requests import HostPort, Resources, allocatable, host_ports, ports_conflict, requested
 from control.controllers.tolerance import UNSCHEDULABLE, effective_taints, first_untolerated, is_tolerated
 
 PODS_DEFAULT = 110  # kubelet's maxPods, for nodes that do not say
-
-
-@dataclass(frozen=True, slots=True)
-class Needs:
-    """What one pod uses of its node."""
-
-    resources: Resources
-    ports: frozenset[HostPort]
-    controller: str
-
-    @classmethod
-    def of(cls, pod: Object) -> Needs:
-        return cls(requested(pod), frozenset(host_ports(pod)), (controller_of(pod) or {}).get("uid") or "")
-
-
-@dataclass(frozen=True, slots=True)
-class Occupancy:
-    """What the pods of one node use."""
-
-    pods: int
-    resources: Resources
-    ports: frozenset[HostPort]
-    controllers: Counter[str]
-
-    @classmethod
-    def of(cls, pods: Iterable[Object], needs_of: Callable[[Object], Needs] = Needs.of) -> Occupancy:
-        """`needs_of` may remember what it was asked before."""
-        resources: Resources = Counter()
-        ports: set[HostPort] = set()
-        controllers: list[str] = []
-        for pod in pods:
-            needs = needs_of(pod)
-            controllers.append(needs.controller)
-            if needs.resources:
-                resources.update(needs.resources)
-            if needs.ports:
-                ports |= needs.ports
-        return cls(len(controllers), resources, frozenset(ports), Counter(controllers))
+RING = 1 << 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,31 +35,54 @@ class Refusal:
     message: str
 
 
-def place(
-    pod: Object, nodes: Sequence[tuple[Object, Occupancy]], volumes: Callable[[Object], str] = lambda node: ""
-) -> str | Refusal:
-    """The name of the node for the pod; `volumes` says why one is out of its volumes' reach."""
-    if not nodes:
-        return Refusal("no nodes available to schedule pods")
+@dataclass(slots=True)
+class Seat:
+    """A node with what it has and what of it is used."""
+
+    node: Object
+    room: Resources
+    used: Occupancy
+
+    @classmethod
+    def of(cls, node: Object, used: Occupancy) -> Seat:
+        return cls(node, allocatable(node), used)
+
+
+Standing = tuple[int, int, float, int, int, str]
+"""Untolerated taints, preference (negative), share in use, pods, place on the ring, name: the least is the best."""
+
+
+def place(pod: Object, seats: Sequence[Seat], volumes: Callable[[Object], str] = lambda node: "") -> str | Refusal:
+    """The name of the node for the pod, by asking every one: what `candidates` answers without.
+
+    `volumes` says why a node is out of the pod's volumes' reach.
+    """
     reasons: Counter[str] = Counter()
     fitting: list[tuple[tuple[Any, ...], str]] = []
-    wanted = requested(pod)
-    ports = host_ports(pod)
-    for node, used in nodes:
-        why = _refused(pod, wanted, ports, node, used)
-        if not why and (far := volumes(node)):
+    wanted, ports = requested(pod), host_ports(pod)
+    start, controller = ring_of(uid_of(pod)), (controller_of(pod) or {}).get("uid") or ""
+    for seat in seats:
+        why = refused(pod, wanted, ports, seat)
+        if not why and (far := volumes(seat.node)):
             why = [far]
         reasons.update(why)
         if not why:
-            fitting.append((_cost(pod, wanted, node, used), name_of(node)))
-    if fitting:
-        return min(fitting)[1]
-    listed = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items()))
-    return Refusal(f"0/{len(nodes)} nodes are available: {listed}.")
+            untolerated, preferred, share, pods, ring, name = standing(pod, wanted, seat)
+            spread = seat.used.controllers[controller] if controller else 0
+            fitting.append(((untolerated, preferred, spread, share, pods, (ring - start) % RING, name), name))
+    return min(fitting)[1] if fitting else refusal(len(seats), reasons)
 
 
-def _refused(pod: Object, wanted: Resources, ports: set[HostPort], node: Object, used: Occupancy) -> list[str]:
+def refusal(nodes: int, reasons: Mapping[str, int]) -> Refusal:
+    if not nodes:
+        return Refusal("no nodes available to schedule pods")
+    listed = ", ".join(sorted(f"{count} {reason}" for reason, count in reasons.items() if count))
+    return Refusal(f"0/{nodes} nodes are available: {listed}.")
+
+
+def refused(pod: Object, wanted: Resources, ports: set[HostPort], seat: Seat) -> list[str]:
     """The reasons of the first filter that the node fails; none if it fits."""
+    node, room, used = seat.node, seat.room, seat.used
     if spec_of(node).get("unschedulable") and not is_tolerated(pod, UNSCHEDULABLE):
         return ["node(s) were unschedulable"]
     taint = first_untolerated(pod, effective_taints(node), ("NoSchedule", "NoExecute"))
@@ -105,7 +92,6 @@ def _refused(pod: Object, wanted: Resources, ports: set[HostPort], node: Object,
         return ["node(s) didn't match Pod's node affinity/selector"]
     if ports and ports_conflict(ports, used.ports):
         return ["node(s) didn't have free ports for the requested pod ports"]
-    room = allocatable(node)
     short = ["Too many pods"] if used.pods + 1 > room.get("pods", PODS_DEFAULT) else []
     for resource, amount in sorted(wanted.items()):
         if amount and used.resources[resource] + amount > room[resource]:
@@ -113,19 +99,24 @@ def _refused(pod: Object, wanted: Resources, ports: set[HostPort], node: Object,
     return short
 
 
-def _cost(pod: Object, wanted: Resources, node: Object, used: Occupancy) -> tuple[Any, ...]:
-    controller = (controller_of(pod) or {}).get("uid") or ""
-    room = allocatable(node)
+def standing(pod: Object, wanted: Resources, seat: Seat) -> Standing:
+    """How good a fitting node is, as far as that does not depend on the pods of the same controller."""
+    node, room, used = seat.node, seat.room, seat.used
     shares = [(used.resources[name] + wanted[name]) / room[name] for name in ("cpu", "memory") if room[name]]
     untolerated = [t for t in effective_taints(node) if t.get("effect") == "PreferNoSchedule"]
     return (
         sum(not is_tolerated(pod, taint) for taint in untolerated),
         -preference(pod, node),
-        used.controllers[controller] if controller else 0,
         round(sum(shares), 3),
         used.pods,
-        code(uid_of(pod), name_of(node)),
+        ring_of(name_of(node)),
+        name_of(node),
     )
+
+
+def ring_of(text: str) -> int:
+    """A place on a ring of RING places. Each pod begins at its own, so that equal nodes take turns."""
+    return crc32(text.encode())
 
 
 def matches_node(pod: Object, node: Object) -> bool:

@@ -27,7 +27,7 @@ from functools import partial
 from control.api.kinds import Kind
 from control.api.objects import Key, Object
 from control.controllers.action import Action, Emit, Outcome
-from control.controllers.controller import Controller
+from control.controllers.controller import Controller, Wakes
 from control.controllers.perform import Performer, Refused, Stopped
 from control.controllers.queue import Queue
 from control.controllers.waves import Deed, waves
@@ -84,10 +84,10 @@ class Runner:
             _Desk(each, Recorder(client, each.name, clock=clock), int(getattr(each, "concurrency", 1)))
             for each in controllers
         ]
-        self._watchers: dict[Kind, list[_Desk]] = {}
+        self._watchers: dict[Kind, list[tuple[_Desk, Wakes]]] = {}
         for desk in self._desks:
-            for kind in desk.controller.watches:
-                self._watchers.setdefault(kind, []).append(desk)
+            for kind, wakes in desk.controller.watches.items():
+                self._watchers.setdefault(kind, []).append((desk, wakes))
         self._awake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._synced = False
@@ -140,14 +140,14 @@ class Runner:
     # Waking
 
     def _changed(self, kind: Kind, old: Object | None, new: Object | None) -> None:
-        for desk in self._watchers.get(kind, ()):
+        for desk, wakes in self._watchers.get(kind, ()):
             for obj in (old, new):
                 if obj is not None:
-                    self._wake(desk, kind, obj)
+                    self._wake(desk, wakes, kind, obj)
 
-    def _wake(self, desk: _Desk, kind: Kind, obj: Object) -> None:
+    def _wake(self, desk: _Desk, wakes: Wakes, kind: Kind, obj: Object) -> None:
         try:
-            for key in desk.controller.watches[kind](self._mirror.world, obj):
+            for key in wakes(self._mirror.world, obj):
                 desk.queue.add(key)
         except Exception:
             desk.tally.failures += 1
@@ -159,10 +159,10 @@ class Runner:
     async def _work(self) -> None:
         await self._mirror.synced.wait()
         # What was told during the first lists was judged on half a world.
-        for desk in self._desks:
-            for kind in desk.controller.watches:
+        for kind, watchers in self._watchers.items():
+            for desk, wakes in watchers:
                 for obj in self._mirror.world.list(kind):
-                    self._wake(desk, kind, obj)
+                    self._wake(desk, wakes, kind, obj)
         self._synced = True
         loop = asyncio.get_running_loop()
         while True:

@@ -33,13 +33,14 @@ from control.api.objects import (
 from control.api.storage import claims_of
 from control.controllers.action import SETTLED, Bind, Emit, Outcome, Patch
 from control.controllers.controller import Wakes
-from control.controllers.placement import Needs, Occupancy, Refusal, place
+from control.controllers.fleet import Fleet
+from control.controllers.placement import Refusal, place
 from control.controllers.pods import is_finished, node_of
 from control.controllers.volumeneeds import VolumeNeeds
 from control.mirror.world import World
 
 DEFAULT = "default-scheduler"
-REMEMBERED_MAX = 10_000  # pods whose needs are remembered; beyond that all are forgotten and counted again
+REMEMBERED_MAX = 10_000  # pods whose volumes are being bound; beyond that all are forgotten and placed again
 NODE_NAME = "spec.nodeName"
 GATED = "Scheduling is blocked due to non-empty scheduling gates"
 
@@ -49,8 +50,7 @@ class Scheduler:
     kind = POD
 
     def __init__(self) -> None:
-        self._needs: dict[str, tuple[Object, Needs]] = {}  # by UID: what a pod asks for, as long as it is the same one
-        self._occupied: dict[str, tuple[World, int, Occupancy]] = {}  # by node, as long as its pods are the same ones
+        self._fleet = Fleet()  # a cache: what it says depends on the world only
         self._meant: dict[str, str] = {}  # by UID: the node for which a pod's volumes are being bound
 
     @property
@@ -69,11 +69,11 @@ class Scheduler:
             return SETTLED
         if spec_of(pod).get("schedulingGates"):
             return _told(pod, "SchedulingGated", GATED, now)
-        nodes = [(node, self._occupancy(world, node)) for node in world.list(NODE) if not is_deleting(node)]
+        self._fleet.look(world)
         needs = VolumeNeeds.of(world, pod)
         if needs is not None and needs.fault:
-            return _told(pod, "Unschedulable", f"0/{len(nodes)} nodes are available: {needs.fault}.", now)
-        found = self._place(pod, nodes, needs)
+            return _told(pod, "Unschedulable", f"0/{len(self._fleet)} nodes are available: {needs.fault}.", now)
+        found = self._place(pod, needs)
         if isinstance(found, Refusal):
             self._meant.pop(uid_of(pod), None)
             return _told(pod, "Unschedulable", found.message, now)
@@ -81,47 +81,31 @@ class Scheduler:
             if len(self._meant) >= REMEMBERED_MAX:
                 self._meant.clear()
             self._meant[uid_of(pod)] = found
-            return Outcome(tuple(needs.deeds(next(node for node, _ in nodes if name_of(node) == found))))
+            return Outcome(tuple(needs.deeds(self._fleet.seats([found])[0].node)))
         self._meant.pop(uid_of(pod), None)
         message = f"Successfully assigned {key} to {found}"
         bind = Bind(key.namespace, key.name, uid_of(pod), found)
         return Outcome((bind, Emit(pod, "Normal", "Scheduled", message)))
 
-    def _place(self, pod: Object, nodes: list[tuple[Object, Occupancy]], needs: VolumeNeeds | None) -> str | Refusal:
+    def _place(self, pod: Object, needs: VolumeNeeds | None) -> str | Refusal:
         """A pod whose volumes were bound for a node goes there, if it still can."""
         if needs is None:
-            return place(pod, nodes)
+            return self._fleet.place(pod)
         meant = self._meant.get(uid_of(pod))
-        found = place(pod, [each for each in nodes if name_of(each[0]) == meant], needs.refusal) if meant else None
-        return found if isinstance(found, str) else place(pod, nodes, needs.refusal)
-
-    def _occupancy(self, world: World, node: Object) -> Occupancy:
-        name = name_of(node)
-        version = world.version(POD, NODE_NAME, name)
-        known = self._occupied.get(name)
-        if known is not None and known[0] is world and known[1] == version:
-            return known[2]
-        pods = world.by_field(POD, NODE_NAME, name)
-        found = Occupancy.of((pod for pod in pods if not is_finished(pod)), self._needs_of)
-        if len(self._occupied) >= REMEMBERED_MAX:
-            self._occupied.clear()
-        self._occupied[name] = (world, version, found)
-        return found
-
-    def _needs_of(self, pod: Object) -> Needs:
-        known = self._needs.get(uid_of(pod))
-        if known is not None and known[0] is pod:
-            return known[1]
-        if len(self._needs) >= REMEMBERED_MAX:
-            self._needs.clear()
-        needs = Needs.of(pod)
-        self._needs[uid_of(pod)] = (pod, needs)
-        return needs
+        found = place(pod, self._fleet.seats([meant]), needs.refusal) if meant else None
+        return found if isinstance(found, str) else place(pod, self._fleet.seats(), needs.refusal)
 
 
 def waiting(world: World) -> Iterable[Key]:
-    """The pods that have no node."""
-    return [key_of(pod) for pod in world.by_field(POD, NODE_NAME, "") if _is_ours(pod)]
+    """The pods that were told that there is no node for them; others without a node have their turn anyway."""
+    return [key_of(pod) for pod in world.naming(POD, told_of, "Unschedulable") if _is_ours(pod)]
+
+
+def told_of(pod: Object) -> Iterable[str]:
+    """Why the pod is not on a node, if it was told."""
+    if node_of(pod):
+        return ()
+    return (str((condition_of(pod, "PodScheduled") or {}).get("reason") or ""),)
 
 
 def waiting_for_volumes(world: World) -> Iterable[Key]:

@@ -31,6 +31,7 @@ from control.api.objects import (
     spec_of,
 )
 from control.api.selectors import selector_of, selector_of_map
+from control.mirror.changelog import ChangeLog
 
 Objects = list[Object]  # by a name, since the classes here have a method called list
 
@@ -153,6 +154,14 @@ class World:
         shelf = self._shelves.get(kind)
         return shelf.index(path).versions[value] if shelf else 0
 
+    def changes(self, kind: Kind, since: int) -> tuple[int, Sequence[Key] | None]:
+        """A number for now, and the keys that changed after `since` (a number from here); None: any may have.
+
+        Ask first with -1, and take in all objects; only then are changes of the kind written down.
+        """
+        shelf = self._shelves.get(kind)
+        return shelf.changes(since) if shelf else (0, None if since < 0 else ())
+
     def kinds(self) -> Sequence[Kind]:
         """The kinds of which at least one object has been seen."""
         return list(self._shelves)
@@ -236,7 +245,7 @@ class _Index:
 class _Shelf:
     """The objects of one kind: by key, in order, by controller and by the fields that were asked for."""
 
-    __slots__ = ("_indexes", "_keys", "_named", "controlled", "objects")
+    __slots__ = ("_indexes", "_keys", "_log", "_named", "controlled", "objects")
 
     def __init__(self) -> None:
         self.objects: dict[Key, Object] = {}
@@ -244,6 +253,7 @@ class _Shelf:
         self._keys: list[Key] = []
         self._indexes: dict[str, _Index] = {}
         self._named: dict[NamesOf, dict[str, dict[Key, Object]]] = {}
+        self._log: ChangeLog | None = None
 
     def in_order(self, namespace: str) -> Objects:
         objects = self.objects
@@ -270,10 +280,18 @@ class _Shelf:
 
     def _move(self, key: Key, old: Object | None, new: Object | None) -> None:
         self.controlled.move(key, old, new)
+        if self._log is not None:
+            self._log.note(key, self.objects, len(self.objects))
         for index in self._indexes.values():
             index.move(key, old, new)
         for names_of, bins in self._named.items():
             _rename(bins, key, names_of(old) if old is not None else (), names_of(new) if new is not None else (), new)
+
+    def changes(self, since: int) -> tuple[int, list[Key] | None]:
+        if self._log is None:
+            self._log = ChangeLog()
+            return 0, None
+        return self._log.since(since)
 
     def named(self, names_of: NamesOf) -> dict[str, dict[Key, Object]]:
         found = self._named.get(names_of)

@@ -8,14 +8,15 @@ from typing import Any
 import pytest
 
 from control.api.objects import Object, name_of
-from control.controllers.placement import Occupancy, Refusal, matches_node, place, preference
+from control.controllers.occupancy import Occupancy
+from control.controllers.placement import Refusal, Seat, matches_node, place, preference
 from control.controllers.requests import allocatable, host_ports, ports_conflict, requested, resources_of
 from control.controllers.tolerance import effective_taints, tolerates
 from tests.fakes.objects import node, pod, replica_set
 
 
 def where(obj: Object, *nodes: Object, on: dict[str, list[Object]] | None = None) -> str:
-    found = place(obj, [(each, Occupancy.of((on or {}).get(name_of(each), ()))) for each in nodes])
+    found = place(obj, [Seat.of(each, Occupancy.of((on or {}).get(name_of(each), ()))) for each in nodes])
     return found.message if isinstance(found, Refusal) else found
 
 

@@ -109,7 +109,9 @@ def test_many_pods_at_once_are_counted_one_after_the_other() -> None:
 
 def test_what_a_change_wakes() -> None:
     cluster = Cluster()
-    waiting = cluster.add(pod("a"))
+    told = {"conditions": [{"type": "PodScheduled", "status": "False", "reason": "Unschedulable"}]}
+    waiting = cluster.add({**pod("a"), "status": told})
+    cluster.add(pod("c"))  # was not told anything yet: it has its turn without
     watches = Scheduler().watches
     assert list(watches[POD](cluster.world, waiting)) == [Key("default", "a")]
     assert list(watches[NODE](cluster.world, node("n0"))) == [Key("default", "a")]
