@@ -1,10 +1,10 @@
 """What exists in every cluster before anybody creates anything.
 
 The four namespaces, the Service `default/kubernetes` at the first address of the service range with the API server as
-its endpoint, the IngressClass that loopkube's own ingress serves (the default class), the StorageClass `standard` (the
-default class too, as in kind; unlike kind's it lets volumes grow), and the two system priority classes. All of it is
-compared at each start, so an upgrade adds what is new and a moved API port is put right; what users have changed in
-their own fields stays.
+its endpoint, the Service `kube-system/kube-dns` where the cluster's names are answered, the IngressClass that
+loopkube's own ingress serves (the default class), the StorageClass `standard` (the default class too, as in kind;
+unlike kind's it lets volumes grow), and the two system priority classes. All of it is compared at each start, so an
+upgrade adds what is new and a moved API port is put right; what users have changed in their own fields stays.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ INGRESS_CLASS_NAME = "loopkube"
 INGRESS_CONTROLLER = "loopkube.io/ingress"
 SYSTEM_CLUSTER_CRITICAL = 2_000_000_000  # scheduling.SystemCriticalPriority
 SYSTEM_NODE_CRITICAL = 2_000_001_000
+DNS_LABELS = {"k8s-app": "kube-dns", "kubernetes.io/cluster-service": "true", "kubernetes.io/name": "CoreDNS"}
 API_LABELS = {"component": "apiserver", "provider": "kubernetes"}
 
 
@@ -124,6 +125,36 @@ def api_endpoints(host: str, port: int) -> list[Wanted]:
         ports=[{"name": "https", "port": port, "protocol": "TCP"}],
     )
     return [Wanted(ENDPOINTS, endpoints, ("subsets",)), Wanted(ENDPOINT_SLICE, slice_, ("endpoints", "ports"))]
+
+
+def dns_service(address: str, port: int) -> list[Wanted]:
+    """Where the cluster's names are answered: by the data plane itself, at the Service's address.
+
+    No proxy stands in between, which the label says to every proxy; the slice says at which port names are really
+    answered, where 53 could not be had.
+    """
+    labels = {**DNS_LABELS, "service.kubernetes.io/service-proxy-name": "loopkube-dns"}
+    ports = [{"name": "dns", "protocol": "UDP"}, {"name": "dns-tcp", "protocol": "TCP"}]
+    spec = {
+        "clusterIP": address,
+        "clusterIPs": [address],
+        "type": "ClusterIP",
+        "sessionAffinity": "None",
+        "ports": [{**each, "port": 53, "targetPort": port} for each in ports],
+    }
+    slice_ = _object(
+        ENDPOINT_SLICE,
+        "kube-dns",
+        "kube-system",
+        labels={"kubernetes.io/service-name": "kube-dns"},
+        addressType="IPv4",
+        endpoints=[{"addresses": [address], "conditions": {"ready": True}}],
+        ports=[{**each, "port": port} for each in ports],
+    )
+    return [
+        Wanted(SERVICE, _object(SERVICE, "kube-dns", "kube-system", labels=labels, spec=spec)),
+        Wanted(ENDPOINT_SLICE, slice_, ("endpoints", "ports")),
+    ]
 
 
 def corrected(wanted: Wanted, found: Object) -> Object | None:

@@ -30,7 +30,7 @@ from control.api.scheme import Resource
 from control.api.status import StatusError, unauthorized
 from control.apiserver.auth import Authenticator, authenticated, is_own_host, user_of_certificate
 from control.apiserver.body import BODY_BYTES_MAX
-from control.apiserver.bootstrap import Wanted, api_endpoints, cluster, corrected
+from control.apiserver.bootstrap import Wanted, api_endpoints, cluster, corrected, dns_service
 from control.apiserver.exchange import Answer, Flow, Request, User, answer_error
 from control.apiserver.handlers import Handlers
 from control.apiserver.handlers_change import copied, put
@@ -99,6 +99,7 @@ class ApiServer:
         worker_sockets: Sequence[Path] = (),
         metrics_resolution_s: float = REST_S,
         service_cidr: str,
+        dns: tuple[str, int] | None = None,
         node_port_range: tuple[int, int] = (30000, 32767),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
         rng: Random | None = None,
@@ -112,6 +113,7 @@ class ApiServer:
             node_port_range=node_port_range,
         )
         self._auth = auth
+        self._dns = dns
         self._logs = Logs(kubelet_socket)
         self._subresources = Subresources(self.context, auth, self._logs)
         self.metrics = Metrics(self.context, kubelet_socket, worker_sockets, resolution_s=metrics_resolution_s)
@@ -142,7 +144,7 @@ class ApiServer:
         """Makes what every cluster has; local clients may be used from then on."""
         self._host, self._port = host, port
         self.context.load_books()
-        await self._ensure(cluster(self.context.books.first_address, port or DEFAULT_PORT))
+        await self._ensure(self._cluster(port or DEFAULT_PORT))
 
     async def start(
         self, host: str, port: int, ssl_context: ssl.SSLContext | None, *, sock: socket.socket | None = None
@@ -240,6 +242,10 @@ class ApiServer:
 
     # What the server does by itself
 
+    def _cluster(self, port: int) -> list[Wanted]:
+        wanted = cluster(self.context.books.first_address, port)
+        return wanted if self._dns is None else wanted + dns_service(*self._dns)
+
     async def _ensure(self, wanted: list[Wanted]) -> None:
         for one in wanted:
             try:
@@ -269,7 +275,7 @@ class ApiServer:
 
     async def tend(self) -> None:
         """Puts right what every cluster has, and forgets old Events."""
-        await self._ensure(cluster(self.context.books.first_address, self._port))
+        await self._ensure(self._cluster(self._port))
         await self._ensure(api_endpoints(self._host, self._port))
         now = self.context.now()
         store = self.context.store

@@ -24,6 +24,7 @@ class Delays:
     ingress_sync_s: float = 0.0  # ingress-nginx --sync-rate-limit 0.3/s: one sync in 3.3 s
     autoscaler_sync_s: float = 1.0  # kube-controller-manager --horizontal-pod-autoscaler-sync-period
     metrics_resolution_s: float = 1.0  # metrics-server --metric-resolution; while somebody asks (apiserver/metrics.py)
+    dns_ttl_s: int = 0  # how long a resolver may remember an answer: kubeadm's Corefile, `ttl 30` (CoreDNS' own: 5)
 
 
 PROFILES: dict[ProfileName, Delays] = {
@@ -32,6 +33,7 @@ PROFILES: dict[ProfileName, Delays] = {
         process_exit_detection_s=1.0,
         proxy_sync_s=1.0,
         ingress_sync_s=3.3,
+        dns_ttl_s=30,
         autoscaler_sync_s=15.0,
         metrics_resolution_s=15.0,
     ),

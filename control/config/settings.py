@@ -46,6 +46,10 @@ class Addresses:
         """The first address of the service range: Service default/kubernetes."""
         return str(IPv4Address(IPv4Network(self.service_cidr).network_address + 1))
 
+    def dns_service_ip(self) -> str:
+        """The tenth, as kubeadm has it: Service kube-system/kube-dns."""
+        return str(IPv4Address(IPv4Network(self.service_cidr).network_address + 10))
+
 
 SLOTS = 10  # clusters side by side on one machine
 """Each cluster has a slot, and with it address ranges of its own: all of them live in the machine's one 127.0.0.0/8."""

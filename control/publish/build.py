@@ -9,13 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from control.api.kinds import CONFIG_MAP, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NODE, SECRET, SERVICE, Kind
+from control.api.kinds import CONFIG_MAP, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, NAMESPACE, NODE, SECRET, SERVICE, Kind
 from control.api.objects import Key, Object, key_of, labels_of, namespace_of, spec_of
 from control.mirror.ingress_class import is_ours
 from control.mirror.world import World
 from control.publish.endpoints import Pieces
 from control.publish.fronts import addresses_of, location_of, nodes
 from control.publish.ingress import build_ingress, config_maps_of, secrets_of, services_of, uses_of
+from control.publish.names import build_names, build_namespace, build_server, is_headless
 from control.publish.places import without_losers
 from control.publish.service import Use, build_service
 from control.publish.unit import FRAME, TABLE, Built, Config, Note, Unit
@@ -25,13 +26,13 @@ __all__ = ["Built", "Config", "Note", "Unit", "affected", "build", "build_unit",
 
 LAST = ("9999-12-31T23:59:59Z", "", 0)  # an Ingress's certificate for all hosts comes before ours
 
-KINDS: tuple[Kind, ...] = (SERVICE, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, SECRET, CONFIG_MAP, NODE)
+KINDS: tuple[Kind, ...] = (SERVICE, ENDPOINT_SLICE, INGRESS, INGRESS_CLASS, SECRET, CONFIG_MAP, NODE, NAMESPACE)
 """What must be mirrored."""
 
 
 def build(world: World, config: Config) -> dict[ResourceKey, Resource]:
     """The whole state."""
-    parts = [build_unit(world, unit, config) for unit in units(world)]
+    parts = [build_unit(world, unit, config) for unit in units(world, config)]
     held = without_losers(parts)
     return {
         key: resource
@@ -41,13 +42,18 @@ def build(world: World, config: Config) -> dict[ResourceKey, Resource]:
     }
 
 
-def units(world: World) -> Iterator[Unit]:
+def units(world: World, config: Config) -> Iterator[Unit]:
     """Every unit there is."""
     yield FRAME
     for service in world.list(SERVICE):
         yield Unit("service", key_of(service))
     for ingress in world.list(INGRESS):
         yield Unit("ingress", key_of(ingress))
+    if config.dns_address:
+        for service in world.list(SERVICE):
+            yield Unit("names", key_of(service))
+        for namespace in world.list(NAMESPACE):
+            yield Unit("namespace", key_of(namespace))
 
 
 def build_unit(world: World, unit: Unit, config: Config, pieces: Pieces | None = None) -> Built:
@@ -57,6 +63,10 @@ def build_unit(world: World, unit: Unit, config: Config, pieces: Pieces | None =
             return build_service(world, unit.key, config, uses_of_service(world, unit.key, config), pieces)
         case "ingress":
             return build_ingress(world, unit.key, config)
+        case "names":
+            return build_names(world, unit.key, config, pieces)
+        case "namespace":
+            return build_namespace(world, unit.key, config)
     return _frame(world, config)
 
 
@@ -70,7 +80,7 @@ def uses_of_service(world: World, key: Key, config: Config) -> list[Use]:
 
 
 def _frame(world: World, config: Config) -> Built:
-    """The ingress listeners, under the names by which a worker is handed their sockets; and the nodes."""
+    """The ingress listeners, under the names by which a worker is handed their sockets; the dns listener; the nodes."""
     built = Built()
     for node in nodes(world):
         built.add(node)
@@ -82,6 +92,7 @@ def _frame(world: World, config: Config) -> Built:
     if config.default_chain_pem:
         pems = config.default_chain_pem, config.default_key_pem
         built.add(Certificate("default", ("",), *pems, LAST))
+    build_server(config, built)
     return built
 
 
@@ -94,9 +105,16 @@ def affected(world: World, kind: Kind, old: Object | None, new: Object | None, c
         if kind == ENDPOINT_SLICE:
             name = labels_of(obj).get("kubernetes.io/service-name")
             if name:
-                found.add(Unit("service", Key(key.namespace, name)))
+                of = Key(key.namespace, name)
+                found.add(Unit("service", of))
+                if config.dns_address and is_headless(world, of):
+                    found.add(Unit("names", of))
+        elif kind == NAMESPACE and config.dns_address:
+            found.add(Unit("namespace", key))
         elif kind == SERVICE:
             found.add(Unit("service", key))
+            if config.dns_address:
+                found.add(Unit("names", key))
             if old is None or new is None or _ports_of(old) != _ports_of(new):
                 named = world.naming(INGRESS, services_of, key.name, key.namespace)
                 found |= {Unit("ingress", key_of(each)) for each in named if is_ours(world, each, config.controller)}

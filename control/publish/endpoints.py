@@ -21,7 +21,7 @@ from control.api.kinds import ENDPOINT_SLICE
 from control.api.objects import Key, Object, annotations_of, name_of, parse_time
 from control.mirror.world import World
 from dataplane.snapshot.check import problem
-from dataplane.snapshot.model import Endpoint, ResourceKey
+from dataplane.snapshot.model import Endpoint, Record, ResourceKey
 
 SERVICE_NAME = "metadata.labels['kubernetes.io/service-name']"
 TRIGGER_TIME = "endpoints.kubernetes.io/last-change-trigger-time"  # whole seconds
@@ -42,12 +42,25 @@ class Piece:
     endpoints: Endpoints
 
 
+@dataclass(frozen=True, slots=True)
+class NamedPiece:
+    """What was made of one slice of a headless Service for its names: each endpoint with its records."""
+
+    ports: object
+    endpoints: tuple[tuple[Object, tuple[Record, ...]], ...]
+
+
 @dataclass(slots=True)
 class Pieces:
-    """One Service's pieces by (backend, slice): those of the last time, and those of this time."""
+    """One Service's pieces by (backend, slice): those of the last time, and those of this time; and its names."""
 
     old: dict[tuple[str, str], Piece] = field(default_factory=dict)
     new: dict[tuple[str, str], Piece] = field(default_factory=dict)
+    names: dict[str, NamedPiece] = field(default_factory=dict)
+
+    @property
+    def is_empty(self) -> bool:
+        return not self.new and not self.names
 
     def turn(self) -> None:
         """The next rebuild begins: what was not used in the last one is forgotten."""

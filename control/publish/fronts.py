@@ -27,6 +27,7 @@ from dataplane.snapshot.model import Listener, ListenerMode, Node
 H2C = "kubernetes.io/h2c"  # KEP-3726: HTTP/2 in the clear, by prior knowledge
 HTTP_PROTOCOLS = ("http", "kubernetes.io/ws", H2C)  # wss is not HTTP in the clear
 SERVED_PROTOCOLS = ("TCP", "UDP")
+SERVED_ELSEWHERE = "service.kubernetes.io/service-proxy-name"  # a label; kube-proxy's pkg/proxy/apis
 AFFINITY_TIMEOUT_S = 10800  # core/v1 default of sessionAffinityConfig.clientIP.timeoutSeconds
 ALLOCATED, CHOSEN = 1, 2  # ranks of listeners: by the API, or by the user alone; 0 is the cluster's own
 ZONE = "topology.kubernetes.io/zone"
@@ -62,6 +63,11 @@ def is_headless(service: Object) -> bool:
     return spec_of(service).get("clusterIP") in (None, "", "None")
 
 
+def is_left_alone(service: Object) -> bool:
+    """Whether another proxy serves it: kube-proxy leaves such a Service alone too."""
+    return SERVED_ELSEWHERE in labels_of(service)
+
+
 def is_loopback(text: str) -> bool:
     try:
         return isinstance(address := ip_address(text), IPv4Address) and address.is_loopback
@@ -71,7 +77,7 @@ def is_loopback(text: str) -> bool:
 
 def listeners_of(world: World, service: Object, port: Object, config: Config) -> list[tuple[Listener, int]]:
     """The port's listeners and their ranks, by which places are given (see `places`)."""
-    if is_headless(service):
+    if is_headless(service) or is_left_alone(service):
         return []
     spec, key, backend = spec_of(service), key_of(service), port_backend(key_of(service), port)
     affinity = 0.0

@@ -1,9 +1,9 @@
 """What is wanted and what has been said: the publisher's books, without sockets or clocks.
 
 `rebuild` takes in what a unit yields now and notes the differences. `take` turns differences into the next update: all
-of them, or only those of a lane. There are two lanes, because two components of a real cluster publish at a pace of
-their own: what kube-proxy would program (Services), and what an ingress controller would (routes, certificates,
-backends for Ingresses).
+of them, or only those of a lane. There are three lanes, because three components of a real cluster publish at a pace of
+their own: what kube-proxy would program (Services), what an ingress controller would (routes, certificates, backends
+for Ingresses), and what CoreDNS would answer (names).
 
 An object that is the same as before is not even compared: builders keep what did not change (`endpoints.Pieces`).
 """
@@ -17,10 +17,23 @@ from typing import Literal
 from control.publish.places import Claim, Places, claims_of
 from control.publish.rules import Rules
 from control.publish.unit import Built, Note, Unit
-from dataplane.snapshot.model import Backend, Endpoint, Listener, Resource, ResourceKey, Route, Update, key_of
+from dataplane.snapshot.model import (
+    Backend,
+    Endpoint,
+    Listener,
+    ListenerMode,
+    Record,
+    Resource,
+    ResourceKey,
+    Route,
+    Update,
+    Zone,
+    key_of,
+)
 
-Lane = Literal["service", "ingress"]
-LANES: tuple[Lane, ...] = ("service", "ingress")
+Lane = Literal["service", "ingress", "names"]
+LANES: tuple[Lane, ...] = ("service", "ingress", "names")
+_LANE_OF_MODE: dict[ListenerMode, Lane] = {"ingress": "ingress", "dns": "names"}
 
 
 def lane_of(key: ResourceKey, resource: Resource) -> Lane:
@@ -29,7 +42,9 @@ def lane_of(key: ResourceKey, resource: Resource) -> Lane:
     if isinstance(resource, Backend):
         return "ingress" if "@" in resource.name else "service"
     if isinstance(resource, Listener):
-        return "ingress" if resource.mode == "ingress" else "service"
+        return _LANE_OF_MODE.get(resource.mode, "service")
+    if isinstance(resource, Record | Zone):
+        return "names"
     return "ingress"
 
 

@@ -7,7 +7,8 @@ A worker that refuses an update (Nack) gets the whole state again, at first at o
 refused may be mended by the next change, and until then it serves its last good state.
 
 `sync_delay_s` and `ingress_sync_delay_s` are the least times between two updates of a lane (`ledger`), as kube-proxy's
-minSyncPeriod and ingress-nginx's sync rate limit are; 0, the default, publishes at once.
+minSyncPeriod and ingress-nginx's sync rate limit are; 0, the default, publishes at once. Names are never held back:
+CoreDNS answers with what its watch told it last.
 
 Versions begin at the time of day in milliseconds, so that they grow over restarts.
 """
@@ -67,7 +68,11 @@ class Publisher:
         self._pieces: dict[Unit, Pieces] = {}
         self._dirty: set[Unit] = set()
         self._scheduled = False
-        self._delays_s: dict[Lane, float] = {"service": config.sync_delay_s, "ingress": config.ingress_sync_delay_s}
+        self._delays_s: dict[Lane, float] = {
+            "service": config.sync_delay_s,
+            "ingress": config.ingress_sync_delay_s,
+            "names": 0.0,
+        }
         self._published_at: dict[Lane, float] = dict.fromkeys(LANES, float("-inf"))
         self._timers: dict[Lane, asyncio.TimerHandle] = {}
         self._peers: set[Peer] = set()
@@ -140,7 +145,7 @@ class Publisher:
     async def _begin(self) -> None:
         await self._mirror.synced.wait()
         self._ready = True
-        self._dirty = set(units(self._mirror.world))
+        self._dirty = set(units(self._mirror.world, self._config))
         self._rebuild()
         for peer in list(self._peers):
             peer.renew()
@@ -157,7 +162,7 @@ class Publisher:
             except Exception:  # one malformed object must not stop what all others need
                 logger.exception("the %s %s cannot be published", unit.type, unit.key)
                 continue
-            if not pieces.new:
+            if pieces.is_empty:
                 del self._pieces[unit]
             for note in self._ledger.rebuild(unit, built):
                 self._recorder.emit(note.regarding, "Warning", note.reason, note.message)

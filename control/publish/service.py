@@ -2,7 +2,8 @@
 
 Listeners are where it is reached (`fronts`). Backends: `ns/svc:port` (`ns/svc:port/udp`) behind the listeners, and a
 flavour of it for each Ingress that routes to the port, since an ingress controller balances by other rules than
-kube-proxy. Headless Services and ExternalNames have no listeners, but an Ingress may still route to them.
+kube-proxy. Headless Services, ExternalNames and those that another proxy serves have no listeners, but an Ingress may
+still route to them.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from control.publish.fronts import (
     H2C,
     SERVED_PROTOCOLS,
     is_headless,
+    is_left_alone,
     is_loopback,
     listeners_of,
     port_backend,
@@ -56,8 +58,9 @@ def build_service(world: World, key: Key, config: Config, uses: Iterable[Use], p
         return built
     slices = slices_of(world, key)
     wanted = list(uses)
-    _note_what_is_not_served(service, built)
-    _note_ports_that_need_a_privilege(service, config, built)
+    if not is_left_alone(service):
+        _note_what_is_not_served(service, built)
+        _note_ports_that_need_a_privilege(service, config, built)
     own, weights = balancing_of(service, built), weights_of(service, built)
     for port in served_ports(service):
         port_name, transport = port.get("name") or "", transport_of(port)

@@ -1,8 +1,9 @@
 """What the builders give: for each Service and each Ingress, the resources that follow from it alone.
 
-A unit is a Service or an Ingress. Each data-plane resource belongs to exactly one unit, so that a change rebuilds the
-units that it touches and nothing else, and what vanished is what a unit no longer yields. What cannot be expressed is
-said in a `Note`, which becomes a Warning event: nothing that a user wrote is dropped in silence.
+A unit is a Service or an Ingress, and apart from its listeners a Service's names. Each data-plane resource belongs to
+exactly one unit, so that a change rebuilds the units that it touches and nothing else, and what vanished is what a unit
+no longer yields. What cannot be expressed is said in a `Note`, which becomes a Warning event: nothing that a user wrote
+is dropped in silence.
 """
 
 from __future__ import annotations
@@ -20,9 +21,12 @@ TABLE = "ingress"
 
 
 class Unit(NamedTuple):
-    """`frame` is what belongs to no object: the ingress listeners and their default certificate."""
+    """`frame` is what belongs to no object: the ingress and dns listeners, their certificate and zones.
 
-    type: Literal["frame", "service", "ingress"]
+    `names` are those of a Service, `namespace` are those that a Namespace has by itself.
+    """
+
+    type: Literal["frame", "service", "ingress", "names", "namespace"]
     key: Key
 
 
@@ -86,6 +90,11 @@ class Config:
     default_chain_pem: str = ""  # for https requests whose host has no certificate
     default_key_pem: str = ""
     first_port: int = 1  # the lowest that the workers' user may open (net.ipv4.ip_unprivileged_port_start)
+    dns_address: str = ""  # where names are answered; "" nowhere
+    dns_port: int = 53
+    dns_domain: str = "cluster.local."
+    dns_ttl_s: int = 0  # CoreDNS: 5, kubeadm's Corefile: 30
+    dns_upstreams: tuple[tuple[str, int], ...] = ()  # who knows all other names
     sync_delay_s: float = 0.0  # least time between two updates of Services (kube-proxy's minSyncPeriod: 1 s)
     ingress_sync_delay_s: float = 0.0  # the same for Ingresses (ingress-nginx's sync-rate-limit: 3.3 s)
 

@@ -26,6 +26,7 @@ from control.publish.unit import Config
 from control.store.store import Store
 from control.supervise.ports import first_port
 from control.supervise.ready import ReadyPipe
+from control.supervise.resolvers import upstreams
 
 
 def server_tls(pki: Path) -> ssl.SSLContext:
@@ -50,6 +51,7 @@ class ControlPlane:
         *,
         http_port: int,
         https_port: int,
+        dns_port: int,
         ready: ReadyPipe,
     ) -> None:
         self._settings = settings
@@ -58,6 +60,7 @@ class ControlPlane:
         self._publish_socket = publish_socket
         self._http_port = http_port
         self._https_port = https_port
+        self._dns_port = dns_port
         self._ready = ready
 
     async def start(self) -> None:
@@ -72,6 +75,7 @@ class ControlPlane:
             worker_sockets=[folders.worker_socket(index) for index in range(settings.workers)],
             metrics_resolution_s=delays.metrics_resolution_s,
             service_cidr=addresses.service_cidr,
+            dns=(addresses.dns_service_ip(), self._dns_port),
         )
         await self.server.start(addresses.host, 0, server_tls(folders.pki), sock=self._api_socket)
         self._ready.say("API server")
@@ -93,6 +97,10 @@ class ControlPlane:
             default_chain_pem=(folders.pki / "ingress.crt").read_text(),
             default_key_pem=(folders.pki / "ingress.key").read_text(),
             first_port=first_port(),
+            dns_address=addresses.dns_service_ip(),
+            dns_port=self._dns_port,
+            dns_ttl_s=delays.dns_ttl_s,
+            dns_upstreams=upstreams(addresses.dns_service_ip()),
             sync_delay_s=delays.proxy_sync_s,
             ingress_sync_delay_s=delays.ingress_sync_s,
         )

@@ -77,6 +77,7 @@ class InProcess:
             doors.publish,
             http_port=self.ports["http"],
             https_port=self.ports["https"],
+            dns_port=self.ports["dns"],
             ready=_Ready("control", self._say),
         )
         await self._control.start()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from control.config.folders import Folders
 from control.config.settings import Settings, SettingsError
+from control.supervise.resolvers import dns_port
 
 CAP_NET_BIND_SERVICE = 10  # capabilities(7)
 BACKLOG = 4096  # net.core.somaxconn's default on current kernels; the kernel caps it by its own
@@ -21,12 +22,16 @@ BACKLOG = 4096  # net.core.somaxconn's default on current kernels; the kernel ca
 
 @dataclass(frozen=True, slots=True)
 class Doors:
-    """All sockets of a cluster that outlive its parts; `http` and `https` have one for each worker."""
+    """All sockets of a cluster that outlive its parts; `http` and `https` have one for each worker.
+
+    `dns` is only a port: workers open it at the DNS Service's address, as they open other Services' ports.
+    """
 
     api: socket.socket
     publish: socket.socket
     http: tuple[socket.socket, ...]
     https: tuple[socket.socket, ...]
+    dns: int
 
     @classmethod
     def open(cls, settings: Settings, folders: Folders) -> Doors:
@@ -41,16 +46,17 @@ class Doors:
             ):
                 opened += open_listeners(host, port, count, option)
             publish = open_unix(folders.publish_socket)
+            dns = dns_port(settings.addresses.dns_service_ip())
         except SettingsError:
             for listener in opened:
                 listener.close()
             raise
-        return cls(opened[0], publish, tuple(opened[1 : 1 + workers]), tuple(opened[1 + workers :]))
+        return cls(opened[0], publish, tuple(opened[1 : 1 + workers]), tuple(opened[1 + workers :]), dns)
 
     @property
     def ports(self) -> dict[str, int]:
         first = {"api": self.api, "http": self.http[0], "https": self.https[0]}
-        return {purpose: int(listener.getsockname()[1]) for purpose, listener in first.items()}
+        return {purpose: int(listener.getsockname()[1]) for purpose, listener in first.items()} | {"dns": self.dns}
 
 
 def open_listeners(host: str, port: int, count: int, option: str) -> list[socket.socket]:

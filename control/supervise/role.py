@@ -42,6 +42,7 @@ class Options(argparse.Namespace):
     api_port: int
     http_port: int
     https_port: int
+    dns_port: int
     ready_fd: int | None
 
 
@@ -53,6 +54,7 @@ def options_of(arguments: list[str]) -> Options:
     parser.add_argument("--api-port", type=int, default=0)
     parser.add_argument("--http-port", type=int, default=0)
     parser.add_argument("--https-port", type=int, default=0)
+    parser.add_argument("--dns-port", type=int, default=53)
     parser.add_argument("--ready-fd", type=int)
     return parser.parse_args(arguments, namespace=Options())
 

@@ -1,4 +1,4 @@
-"""The control process: `python -m control.supervise.role_control DATA_DIR --api-fd N --http-port N --https-port N`."""
+"""The control process: `python -m control.supervise.role_control DATA_DIR --api-fd N ...`, see `role.Options`."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ async def begin(settings: Settings, folders: Folders, arguments: list[str]) -> R
         socket.socket(fileno=options.publish_fd),
         http_port=options.http_port,
         https_port=options.https_port,
+        dns_port=options.dns_port,
         ready=ReadyPipe(options.ready_fd),
     )
     await plane.start()

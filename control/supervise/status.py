@@ -27,7 +27,7 @@ class Process:
 def describe(
     settings: Settings, folders: Folders, ports: Mapping[str, int], uptime_s: float, processes: Sequence[Process]
 ) -> dict[str, Any]:
-    """The whole document; `ports` by purpose: api, http, https."""
+    """The whole document; `ports` by purpose: api, http, https, dns."""
     host = settings.addresses.host
     return {
         "name": settings.name,
@@ -38,6 +38,7 @@ def describe(
         "apiServer": f"https://{host}:{ports['api']}",
         "kubeconfig": str(folders.kubeconfig),
         "ingress": {"http": f"http://{host}:{ports['http']}", "https": f"https://{host}:{ports['https']}"},
+        "dns": f"{settings.addresses.dns_service_ip()}:{ports['dns']}",
         "serviceCIDR": settings.addresses.service_cidr,
         "podCIDR": settings.addresses.pod_cidr,
         "dataDir": str(folders.data),

@@ -13,9 +13,13 @@ def metadata(name: str, namespace: str = "", **more: Any) -> Object:
     return {"name": name, **({"namespace": namespace} if namespace else {}), "uid": f"uid-{namespace}-{name}", **more}
 
 
+def namespace(name: str) -> Object:
+    return {"apiVersion": "v1", "kind": "Namespace", "metadata": metadata(name)}
+
+
 def service(name: str, *ports: Object, namespace: str = "a", **spec: Any) -> Object:
-    annotations = spec.pop("annotations", None)
-    meta = metadata(name, namespace, **({"annotations": annotations} if annotations else {}))
+    more = {part: spec.pop(part) for part in ("annotations", "labels") if part in spec}
+    meta = metadata(name, namespace, **{part: value for part, value in more.items() if value})
     spec = {"type": "ClusterIP", "clusterIP": "127.96.0.9", "ports": list(ports or [{"port": 80}]), **spec}
     return {"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": spec}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from control.apiserver.bootstrap import api_endpoints, corrected
+from control.apiserver.bootstrap import api_endpoints, corrected, dns_service
 from tests.fakes.cluster import CORE, cluster
 
 
@@ -38,3 +38,23 @@ def test_only_what_the_server_follows_is_put_right() -> None:
     right = corrected(wanted, moved)
     assert right is not None
     assert (right["subsets"], right["metadata"]) == (wanted.obj["subsets"], {"labels": {"mine": "1"}})
+
+
+def test_the_dns_service_says_who_serves_it_and_where() -> None:
+    service, slice_ = dns_service("127.96.0.10", 1053)
+    assert service.obj["spec"]["clusterIP"] == "127.96.0.10"
+    assert [port["port"] for port in service.obj["spec"]["ports"]] == [53, 53]
+    assert "service.kubernetes.io/service-proxy-name" in service.obj["metadata"]["labels"]
+    assert {port["port"] for port in slice_.obj["ports"]} == {1053}
+    moved = dns_service("127.96.0.10", 53)[1].obj
+    assert corrected(slice_, moved) == slice_.obj
+
+
+async def test_the_dns_service_is_valid_and_settles() -> None:
+    async with cluster(dns=("127.96.0.10", 53)) as api:
+        found = (await api.get("/api/v1/namespaces/kube-system/services/kube-dns")).body
+        assert found["spec"]["clusterIP"] == "127.96.0.10"
+        await api.server.tend()
+        before = api.store.revision
+        await api.server.tend()
+        assert api.store.revision == before

@@ -24,6 +24,7 @@ from tests.fakes.cluster_objects import (
     ingress,
     ingress_class,
     metadata,
+    namespace,
     node,
     path,
     rule,
@@ -32,7 +33,7 @@ from tests.fakes.cluster_objects import (
     slice_,
 )
 
-CONFIG = Config(http_port=81)  # a port that a Service may want at the same address
+CONFIG = Config(http_port=81, dns_address="127.96.0.10")  # a port that a Service may want at the same address
 PAIR = self_signed("one")
 EXTERNAL = {"type": "ExternalName", "externalName": "db"}
 names = st.sampled_from(["web", "api"])
@@ -62,6 +63,7 @@ services = st.builds(
             {"type": "NodePort"},
             {"externalIPs": ["127.0.0.1"]},
             {"clusterIP": "None"},
+            {"clusterIP": "None", "publishNotReadyAddresses": True},
             {"type": "ExternalName", "externalName": "db"},
         ]
     ),
@@ -102,7 +104,10 @@ secrets = st.sampled_from(
 config_maps = st.sampled_from([{"X-A": "b"}, {"Connection": "close"}]).map(
     lambda data: {"apiVersion": "v1", "kind": "ConfigMap", "metadata": metadata("c", "a"), "data": data}
 )
-objects = st.one_of(services, slices, slices, ingresses, ingresses, ingresses, classes, nodes, secrets, config_maps)
+namespaces = st.builds(namespace, st.sampled_from(["a", "b"]))
+objects = st.one_of(
+    namespaces, services, slices, slices, ingresses, ingresses, ingresses, classes, nodes, secrets, config_maps
+)
 
 
 def timeless(resources: dict[ResourceKey, Resource]) -> dict[ResourceKey, Resource]:
@@ -121,7 +126,7 @@ def test_what_was_said_is_what_the_world_means(first: list[Object], changes: lis
         world.put(kind_of(obj), obj)  # type: ignore[arg-type]
     ledger = Ledger(1)
     memory: dict[Unit, Pieces] = {}
-    for unit in units(world):
+    for unit in units(world, CONFIG):
         ledger.rebuild(unit, build_unit(world, unit, CONFIG, memory.setdefault(unit, Pieces())))
     ledger.take(LANES, 0.0)
     worker: dict[ResourceKey, Resource] = patched({}, ledger.full(0.0))
@@ -137,7 +142,7 @@ def test_what_was_said_is_what_the_world_means(first: list[Object], changes: lis
     worker = publish(ledger, world, dirty, LANES, worker, memory)
     assert timeless(worker) == timeless(ledger.published) == timeless(build(world, CONFIG))
     fresh = Ledger(1)
-    for unit in units(world):
+    for unit in units(world, CONFIG):
         fresh.rebuild(unit, build_unit(world, unit, CONFIG))
     assert ledger.warnings == fresh.warnings
 

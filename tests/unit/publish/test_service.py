@@ -307,3 +307,12 @@ def test_an_external_name_is_an_endpoint_for_ingresses(ports: list[Object], want
         Backend(name, "round-robin"),
         Endpoint(name, f"db.example:{port}", "db.example", port, True, True, False, target="db.example", by_name=True),
     ]
+
+
+def test_a_service_that_another_proxy_serves_is_left_alone_but_for_ingresses() -> None:
+    label = {"service.kubernetes.io/service-proxy-name": "other"}
+    made = service("web", {"port": 80, "protocol": "TCP"}, {"port": 81, "protocol": "UDP"}, labels=label)
+    assert built(made).resources == {}
+    assert built(made).notes == []
+    use = Use(WEB, 80, "ingress", NO_TERMS)
+    assert [each.name for each in backends(built(made, uses=(use,)))] == ["a/web:80@ingress"]
