@@ -31,6 +31,8 @@ from dataplane.listen.udp import Reader
 from dataplane.snapshot.model import Listener
 from dataplane.table import Match, Table
 
+WILDCARDS = ("0.0.0.0", "::")
+
 
 class Serving:
     """Answers for each listener: what serves its connections, what reads its datagrams."""
@@ -101,10 +103,10 @@ class Serving:
 
     def _http(self, listener: Listener) -> MakeProtocol:
         scheme, covers = (b"https", self.certificates.covers) if listener.tls else (b"http", None)
-        made = partial(self.proxy.protocol_factory, scheme=scheme, listener=listener.name, covers=covers)
+        local = None if listener.address in WILDCARDS else (listener.address, listener.port)
+        made = partial(self.proxy.protocol_factory, scheme=scheme, listener=listener.name, covers=covers, local=local)
         if listener.mode == "ingress":
-            factory = made(self.table.resolver(listener))
-            return lambda client: factory()
+            return made(self.table.resolver(listener))
         table, affinity, plain = self.table, self._affinity(listener), self.table.backend_of(listener)
 
         def prior() -> bool:
@@ -123,7 +125,7 @@ class Serving:
                     sticky = StickyBackend(backend, affinity, client, self._clock)
                 return Match(sticky.follow(), "")
 
-            return made(resolve, prior=prior)()
+            return made(resolve, prior=prior)(client)
 
         return make
 

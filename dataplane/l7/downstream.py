@@ -43,7 +43,7 @@ from dataplane.l7.exchange import (
     TUNNEL,
     WAITING,
 )
-from dataplane.l7.headers import Forwarding, downstream_head, edge_of
+from dataplane.l7.headers import Edge, Forwarding, downstream_head, edge_of
 from dataplane.l7.reset import reset
 from dataplane.l7.upgrade import Tunnel
 from dataplane.l7.upstream import Upstream
@@ -64,20 +64,28 @@ class Site:
     forwarding: Forwarding
     via: bytes
     covers: Callable[[Any, bytes], bool] | None = None  # (TLS connection, host): see `listen/tls`
+    local: tuple[str, int] | None = None  # where clients connect to, if that is one place
+
+    def edge(self, transport: asyncio.BaseTransport, client: str, major: int = 1) -> Edge:
+        """What is said of a connection to endpoints; the kernel is asked for what is not known."""
+        host = client or (transport.get_extra_info("peername") or ("unknown",))[0]
+        local = self.local or transport.get_extra_info("sockname") or ("localhost", 0)
+        return edge_of(self.scheme, host.encode(), str(local[0]).encode(), local[1], self.forwarding, self.via, major)
 
 
 class Downstream(Answering, asyncio.Protocol):
     """A client's connection."""
 
-    __slots__ = ("_buffered", "_decoder", "_held", "_last", "_last_request", "_left", "_lingered", "_pauses",
+    __slots__ = ("_buffered", "_client", "_decoder", "_held", "_last", "_last_request", "_left", "_lingered", "_pauses",
                  "_pumping", "_reading", "_seen", "_site", "_whole", "bucket", "deadline", "full",
                  "half_closed", "talk")  # fmt: skip
 
     transport: asyncio.Transport
     talk: Conversation
 
-    def __init__(self, proxy: HttpProxy, site: Site) -> None:
+    def __init__(self, proxy: HttpProxy, site: Site, client: str = "") -> None:
         self.proxy = proxy
+        self._client = client
         self._site = site
         self._whole = proxy.requests.whole
         self._last = b""  # the last head that came by itself, and its request: clients repeat themselves
@@ -107,10 +115,7 @@ class Downstream(Answering, asyncio.Protocol):
         self.transport = transport  # type: ignore[assignment]
         proxy, site = self.proxy, self._site
         self.transport.set_write_buffer_limits(high=proxy.limits.buffer_high)
-        client = (transport.get_extra_info("peername") or ("unknown",))[0].encode()
-        local = transport.get_extra_info("sockname") or ("localhost", 0)
-        edge = edge_of(site.scheme, client, str(local[0]).encode(), local[1], site.forwarding, site.via)
-        self.talk = Conversation(proxy, self, edge, site.listener, site.resolve)
+        self.talk = Conversation(proxy, self, site.edge(transport, self._client), site.listener, site.resolve)
         if site.covers is not None:
             self.talk.covers = partial(site.covers, transport.get_extra_info("ssl_object"))
         proxy.clients.add(self)

@@ -126,16 +126,19 @@ class HttpProxy:
         via: bytes = b"loopkube",
         covers: Callable[[Any, bytes], bool] | None = None,
         prior: Callable[[], bool] | None = None,
-    ) -> Callable[[], asyncio.Protocol]:
-        """What a listener calls for each connection. `forwarding` and `via`: see `headers`; `covers`: see `Site`.
-        `prior` says whether clients may begin with HTTP/2 in the clear; None: never.
+        local: tuple[str, int] | None = None,
+    ) -> Callable[..., asyncio.Protocol]:
+        """What a listener calls for each connection, with the client's address if it knows that.
+
+        `forwarding` and `via`: see `headers`; `covers`, `local`: see `Site`. `prior` says whether clients may begin
+        with HTTP/2 in the clear; None: never.
         """
-        site = Site(resolve, scheme, listener, forwarding, via, covers)
+        site = Site(resolve, scheme, listener, forwarding, via, covers, local)
         if scheme == b"https":
             return partial(Opening, self, site)
         if prior is None:
             return partial(Downstream, self, site)
-        return lambda: Opening(self, site) if prior() else Downstream(self, site)
+        return lambda client="": (Opening if prior() else Downstream)(self, site, client)
 
     # life
 

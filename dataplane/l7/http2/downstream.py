@@ -22,7 +22,7 @@ from h2.errors import ErrorCodes
 from h2.events import ConnectionTerminated, DataReceived, RequestReceived, StreamEnded, StreamReset, TrailersReceived
 
 from dataplane.l7.events import Refusal, Request
-from dataplane.l7.headers import Edge, edge_of
+from dataplane.l7.headers import Edge
 from dataplane.l7.http2 import translate
 from dataplane.l7.http2.client_stream import ClientStream
 from dataplane.l7.http2.connection import Connection
@@ -37,6 +37,7 @@ class Http2Downstream(Connection):
     """A client's connection."""
 
     __slots__ = (
+        "_client",
         "_edge",
         "_goodbye",
         "_last_ended",
@@ -51,7 +52,8 @@ class Http2Downstream(Connection):
     _edge: Edge
     _last_request: Request
 
-    def __init__(self, proxy: HttpProxy, site: Site) -> None:
+    def __init__(self, proxy: HttpProxy, site: Site, client: str = "") -> None:
+        self._client = client
         super().__init__(proxy, is_client=False)
         self.site = site
         self.streams: dict[int, ClientStream] = {}
@@ -76,9 +78,7 @@ class Http2Downstream(Connection):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         proxy, site = self.proxy, self.site
-        client = (transport.get_extra_info("peername") or ("unknown",))[0].encode()
-        local = transport.get_extra_info("sockname") or ("localhost", 0)
-        self._edge = edge_of(site.scheme, client, str(local[0]).encode(), local[1], site.forwarding, site.via, 2)
+        self._edge = site.edge(transport, self._client, 2)
         proxy.clients.add(self)
         super().connection_made(transport)
         if len(proxy.clients) > proxy.limits.connections_max:

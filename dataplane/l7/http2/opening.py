@@ -25,12 +25,13 @@ ALPN: Final = "h2"
 class Opening(asyncio.Protocol):
     """A connection until its version is known."""
 
-    __slots__ = ("_held", "_proxy", "_site", "_transport", "bucket", "deadline")
+    __slots__ = ("_client", "_held", "_proxy", "_site", "_transport", "bucket", "deadline")
 
     _transport: asyncio.Transport
 
-    def __init__(self, proxy: HttpProxy, site: Site) -> None:
+    def __init__(self, proxy: HttpProxy, site: Site, client: str = "") -> None:
         self._proxy = proxy
+        self._client = client
         self._site = site
         self._held = b""
         self.deadline = self.bucket = NEVER
@@ -63,7 +64,7 @@ class Opening(asyncio.Protocol):
 
     def _become(self, kind: type[Downstream] | type[Http2Downstream]) -> None:
         self._leave()
-        transport, protocol = self._transport, kind(self._proxy, self._site)
+        transport, protocol = self._transport, kind(self._proxy, self._site, self._client)
         transport.set_protocol(protocol)
         protocol.connection_made(transport)
         if self._held and not transport.is_closing():

@@ -102,12 +102,13 @@ class ExhaustedSocket:
     def __init__(self, sock: socket.socket, errors: Iterator[int]) -> None:
         self._sock = sock
         self._errors = errors
+        self.family = sock.family
 
-    def accept(self) -> tuple[socket.socket, Any]:
+    def _accept(self) -> tuple[int, Any]:
         number = next(self._errors, 0)
         if number:
             raise OSError(number, "told to")
-        return self._sock.accept()
+        return self._sock._accept()  # type: ignore[attr-defined,no-any-return]
 
     def fileno(self) -> int:
         return self._sock.fileno()
