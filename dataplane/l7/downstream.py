@@ -17,10 +17,8 @@ it, and a reset destroys the answer on its way (RFC 9112 9.6).
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from dataplane.l7.answering import Answering
 from dataplane.l7.chunked import ChunkedDecoder
@@ -43,34 +41,15 @@ from dataplane.l7.exchange import (
     TUNNEL,
     WAITING,
 )
-from dataplane.l7.headers import Edge, Forwarding, downstream_head, edge_of
+from dataplane.l7.headers import downstream_head
 from dataplane.l7.reset import reset
+from dataplane.l7.site import Site
 from dataplane.l7.upgrade import Tunnel
 from dataplane.l7.upstream import Upstream
-from dataplane.table import Resolve
 
 if TYPE_CHECKING:
     from dataplane.l7.proxy import HttpProxy
     from dataplane.l7.sides import EndpointSide
-
-
-@dataclass(frozen=True, slots=True)
-class Site:
-    """What a listener says about all its connections."""
-
-    resolve: Resolve
-    scheme: bytes
-    listener: str
-    forwarding: Forwarding
-    via: bytes
-    covers: Callable[[Any, bytes], bool] | None = None  # (TLS connection, host): see `listen/tls`
-    local: tuple[str, int] | None = None  # where clients connect to, if that is one place
-
-    def edge(self, transport: asyncio.BaseTransport, client: str, major: int = 1) -> Edge:
-        """What is said of a connection to endpoints; the kernel is asked for what is not known."""
-        host = client or (transport.get_extra_info("peername") or ("unknown",))[0]
-        local = self.local or transport.get_extra_info("sockname") or ("localhost", 0)
-        return edge_of(self.scheme, host.encode(), str(local[0]).encode(), local[1], self.forwarding, self.via, major)
 
 
 class Downstream(Answering, asyncio.Protocol):

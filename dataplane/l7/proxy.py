@@ -26,7 +26,7 @@ from functools import partial
 from typing import Any, Protocol
 
 from dataplane.l7.deadlines import Wheel
-from dataplane.l7.downstream import Downstream, Site
+from dataplane.l7.downstream import Downstream
 from dataplane.l7.headers import Forwarding
 from dataplane.l7.heads import RequestHeads, ResponseHeads
 from dataplane.l7.http2.opening import Opening
@@ -34,6 +34,7 @@ from dataplane.l7.http2.upstream import Http2Upstream
 from dataplane.l7.limits import Limits
 from dataplane.l7.lookup import Lookup
 from dataplane.l7.presence import is_gone
+from dataplane.l7.site import Site
 from dataplane.l7.upgrade import Tunnel
 from dataplane.l7.upstream import Upstream
 from dataplane.metrics.flows import FlowFields

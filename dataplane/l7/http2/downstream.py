@@ -29,8 +29,8 @@ from dataplane.l7.http2.connection import Connection
 from dataplane.l7.http2.link import LAST_STREAM, STREAMS_MAX, Headers
 
 if TYPE_CHECKING:
-    from dataplane.l7.downstream import Site
     from dataplane.l7.proxy import HttpProxy
+    from dataplane.l7.site import Site
 
 
 class Http2Downstream(Connection):

@@ -15,8 +15,8 @@ from dataplane.l7.downstream import Downstream
 from dataplane.l7.http2.downstream import Http2Downstream
 
 if TYPE_CHECKING:
-    from dataplane.l7.downstream import Site
     from dataplane.l7.proxy import HttpProxy
+    from dataplane.l7.site import Site
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"  # RFC 9113 3.4
 ALPN: Final = "h2"
