@@ -14,6 +14,7 @@ import pytest
 from control.api.kinds import DEPLOYMENT, HORIZONTAL_POD_AUTOSCALER, POD
 from control.api.objects import Object, format_time, name_of, spec_of, status_of
 from control.api.status import StatusError
+from control.controllers.controller import Controller
 from control.controllers.deployment.controller import DeploymentController
 from control.controllers.horizontalpodautoscaler.controller import HorizontalPodAutoscalerController
 from control.controllers.replicaset import ReplicaSetController
@@ -38,7 +39,7 @@ class Scribe:
         self.lines: list[str] = []
         self.last = ""
         self.cluster.answers = self.answer
-        controllers = [DeploymentController(), ReplicaSetController(), Scheduler()]
+        controllers: list[Controller] = [DeploymentController(), ReplicaSetController(), Scheduler()]
         self.simulation = Simulation(self.cluster, [*controllers, HorizontalPodAutoscalerController()])
         self.simulation.settle()
         self.cluster.events.clear()
