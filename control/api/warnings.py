@@ -22,6 +22,7 @@ from control.api.objects import Object, annotations_of
 
 IGNORED = "not implemented by loopkube, ignored"
 _ONE_HOST = "not implemented by loopkube: every pod runs in the host's namespaces"
+_HOST_NAMES = "not implemented by loopkube: names resolve as on the host"
 _SAME_USER = "not implemented by loopkube: processes run as the user who started loopkube"
 _WAITS = "not implemented by loopkube: pods that use this volume will wait in ContainerCreating"
 _NO_RUNTIME = "not implemented by loopkube: there is no container runtime"
@@ -33,6 +34,7 @@ _CONTAINER_FIELDS: tuple[Row, ...] = (
     ("resources.limits", "not enforced by loopkube: processes may use more"),
     ("resources.claims", IGNORED),
     ("resizePolicy", IGNORED),
+    ("env.valueFrom.fileKeyRef", "not implemented by loopkube: the container will wait in CreateContainerConfigError"),
     ("restartPolicyRules", IGNORED),
     ("securityContext.runAsUser", _SAME_USER),
     ("securityContext.runAsGroup", _SAME_USER),
@@ -40,6 +42,7 @@ _CONTAINER_FIELDS: tuple[Row, ...] = (
     ("securityContext.privileged", _SAME_USER, (False,)),
     ("securityContext.capabilities.add", _SAME_USER),
     ("securityContext.readOnlyRootFilesystem", IGNORED, (False,)),
+    ("securityContext.allowPrivilegeEscalation", IGNORED, (True,)),
     ("securityContext.seLinuxOptions", IGNORED),
     ("securityContext.seccompProfile", IGNORED),
     ("securityContext.appArmorProfile", IGNORED),
@@ -48,6 +51,7 @@ _CONTAINER_FIELDS: tuple[Row, ...] = (
     ("stdin", "not implemented by loopkube: standard input is empty"),
     ("tty", "not implemented by loopkube: no terminal is allocated"),
     ("volumeDevices", IGNORED),
+    ("volumeMounts.bindMountOptions", IGNORED),
     ("volumeMounts.mountPropagation", IGNORED, ("None",)),
     ("volumeMounts.recursiveReadOnly", IGNORED, ("Disabled",)),
     ("volumeMounts.subPathExpr", IGNORED),
@@ -67,8 +71,10 @@ POD_SPEC: tuple[Row, ...] = (
     ("hostPID", _ONE_HOST),
     ("hostIPC", _ONE_HOST),
     ("hostUsers", _ONE_HOST, (True,)),
-    ("hostAliases", "not implemented by loopkube: names resolve as on the host"),
-    ("dnsConfig", "not implemented by loopkube: names resolve as on the host"),
+    ("shareProcessNamespace", _ONE_HOST, (False,)),
+    ("hostAliases", _HOST_NAMES),
+    ("dnsConfig", _HOST_NAMES),
+    ("dnsPolicy", _HOST_NAMES, ("ClusterFirst", "ClusterFirstWithHostNet", "Default")),
     ("setHostnameAsFQDN", IGNORED, (False,)),
     ("hostnameOverride", IGNORED),
     ("runtimeClassName", _NO_RUNTIME),
@@ -84,6 +90,8 @@ POD_SPEC: tuple[Row, ...] = (
     ("securityContext.runAsNonRoot", _SAME_USER, (False,)),
     ("securityContext.fsGroup", _SAME_USER),
     ("securityContext.supplementalGroups", _SAME_USER),
+    ("securityContext.supplementalGroupsPolicy", _SAME_USER),
+    ("securityContext.seLinuxChangePolicy", IGNORED),
     ("securityContext.sysctls", IGNORED),
     ("securityContext.seLinuxOptions", IGNORED),
     ("securityContext.seccompProfile", IGNORED),
@@ -100,9 +108,15 @@ _ONE_SIZE = "not enforced by loopkube: a volume is a directory, which may grow b
 _PLAIN = "not implemented by loopkube: volumes are plain directories"
 
 TABLE: dict[Kind, tuple[Row, ...]] = {
+    kinds.NODE: (
+        ("spec.configSource", IGNORED),
+        ("spec.externalID", IGNORED),
+        ("spec.podPreemptionPolicy", "not implemented by loopkube: no pod is ever preempted"),
+    ),
     kinds.JOB: (("spec.scheduling", IGNORED),),
     kinds.CRON_JOB: (("spec.jobTemplate.spec.scheduling", IGNORED),),
     kinds.SERVICE: (
+        ("spec.loadBalancerIP", IGNORED),
         ("spec.loadBalancerSourceRanges", IGNORED),
         ("spec.ports.protocol", "not served by loopkube: its data plane speaks TCP and UDP", ("TCP", "UDP")),
     ),
