@@ -23,7 +23,7 @@ from hyperframe.frame import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataplane.l7.downstream import Site
+from dataplane.l7.site import Site
 from dataplane.l7.http2.downstream import Http2Downstream
 from dataplane.l7.http2.opening import PREFACE
 from dataplane.l7.http2.upstream import Http2Upstream
