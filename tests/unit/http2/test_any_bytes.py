@@ -23,11 +23,11 @@ from hyperframe.frame import (
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dataplane.l7.site import Site
 from dataplane.l7.http2.downstream import Http2Downstream
 from dataplane.l7.http2.opening import PREFACE
 from dataplane.l7.http2.upstream import Http2Upstream
 from dataplane.l7.proxy import HttpProxy
+from dataplane.l7.site import Site
 from dataplane.pool.multiplexed import MultiplexedPool
 from dataplane.pool.plan import PoolLimits
 from dataplane.snapshot import model
