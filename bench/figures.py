@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -69,9 +69,21 @@ def limits() -> list[str]:
         made = json.loads(path.read_text())
         if path.stem in known or "title" not in made:
             continue
-        with_goal = (each for each in made.get("figures", ()) if each["goal"] is not None)
-        lines += [_line(f"{made['title']}: {each['name'].strip()}", each) for each in with_goal]
+        lines += [_line(f"{made['title']}: {says}", each) for says, each in _named(made.get("figures", ()))]
     return lines
+
+
+def _named(figures: Iterable[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The figures with a goal and what they say: one whose name is indented goes on with the name before it."""
+    above = ""
+    for figure in figures:
+        name = figure["name"].strip()
+        if name == figure["name"]:
+            above = name
+        else:
+            name = f"{above}, {name}"
+        if figure["goal"] is not None:
+            yield name, figure
 
 
 def _line(says: str, figure: dict[str, Any]) -> str:

@@ -10,7 +10,7 @@ seen at one glance: a request head of at most `HEAD_MAX` bytes, GET or HEAD, one
     /table      the state as JSON                       /    the same as a page
     /updates    the newest updates in force as JSON lines, with the times of each step of their way
     /flows      the newest flow records as JSON lines; with `follow=1` the coming ones too, until the client goes.
-                `sample=N` takes every N-th; `outcome=`, `backend=`, `listener=`, `endpoint=` and `status=` filter
+                `sample=N` takes every N-th; a record's field by its name (`FILTERS`) takes those with this value
 
 A follower that does not read loses records (counted), it never makes the worker wait or grow. All of it only reads:
 nothing can be changed here, so that neither a web page nor another user can do harm. Over TCP the Host must be a
@@ -45,7 +45,7 @@ REQUEST_TIMEOUT_S = 5.0
 FOLLOWER_BUFFER = 1024 * 1024  # bytes that may wait for a follower; about 3,000 records
 CONNECTIONS_MAX = 64
 LOOPBACK_HOSTS = ("localhost", "127.0.0.1", "[::1]")
-FILTERS = ("outcome", "backend", "listener", "endpoint", "status")
+FILTERS = ("outcome", "listener", "route", "backend", "endpoint", "target", "attempts", "status")
 REASONS = {200: "OK", 400: "Bad Request", 403: "Forbidden", 404: "Not Found", 405: "Method Not Allowed",
            503: "Service Unavailable"}  # fmt: skip
 

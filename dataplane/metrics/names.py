@@ -133,3 +133,12 @@ RESIDENT_BYTES = Family("process_resident_memory_bytes", "gauge", "Resident memo
 OPEN_FDS = Family("process_open_fds", "gauge", "Open file descriptors of the process.")
 MAX_FDS = Family("process_max_fds", "gauge", "Most file descriptors that the process may have open.")
 START_SECONDS = Family("process_start_time_seconds", "gauge", "Unix time of the process's start.")
+
+FAMILIES: tuple[Family, ...] = tuple(each for each in tuple(globals().values()) if isinstance(each, Family))
+
+
+def markdown() -> str:
+    """The table for people."""
+    lines = ["| metric | kind | labels | what |", "|---|---|---|---|"]
+    lines += [f"| {each.name} | {each.kind} | {', '.join(each.labels)} | {each.help} |" for each in FAMILIES]
+    return "\n".join(lines)

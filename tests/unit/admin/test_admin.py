@@ -5,14 +5,15 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
+from urllib.parse import urlencode
 
 import orjson
 import pytest
 
 from dataplane import admin as room
-from dataplane.admin import Admin, Sources
+from dataplane.admin import FILTERS, Admin, Sources
 from dataplane.metrics import names
-from dataplane.metrics.flows import FlowFields, FlowRing
+from dataplane.metrics.flows import Flow, FlowFields, FlowRing
 from dataplane.metrics.registry import Registry
 from dataplane.metrics.updates import AppliedUpdate, UpdateLog
 from tests.fakes.sockets import Wire, connect, until
@@ -135,6 +136,10 @@ async def test_flows_are_json_lines_and_filtered(bench: Bench) -> None:
     assert await ids("?status=502&backend=app") == [1]
     assert await ids("?sample=2") == [0, 2]
     assert await ids("?follow=0&endpoint=z") == []
+    for name in FILTERS:
+        value = str(getattr(Flow(1, *record("reset", "other", 502)), name))
+        assert await ids(f"?{urlencode({name: value})}"), name
+        assert await ids(f"?{name}=nothing-of-the-kind") == [], name
 
 
 async def test_following_shows_what_comes_until_the_client_goes(bench: Bench) -> None:

@@ -39,3 +39,8 @@ def test_ratios_are_ours_over_theirs() -> None:
 
 def test_figures_named_for_the_readme_have_distinct_words() -> None:
     assert len({row.says for row in figures.ROWS}) == len(figures.ROWS)
+
+
+def test_lines_of_the_table_differ_in_what_they_say() -> None:
+    says = [line.split("|")[1] for line in figures.limits()]
+    assert len(set(says)) == len(says)
