@@ -24,7 +24,7 @@ from urllib.parse import parse_qsl
 from aiohttp import web
 
 from control.api.kinds import EVENT, Kind
-from control.api.objects import key_of
+from control.api.objects import format_time, key_of, meta
 from control.api.rows import RESOURCES
 from control.api.scheme import Resource
 from control.api.status import StatusError, unauthorized
@@ -42,7 +42,7 @@ from control.apiserver.local import LocalClient
 from control.apiserver.logs import Logs
 from control.apiserver.metrics import REST_S, Metrics
 from control.apiserver.options import WriteOptions
-from control.apiserver.views import is_expired
+from control.apiserver.views import EVENT_TTL, is_expired
 from control.store.records import Missing, Moved, StoreError
 from control.store.store import Store
 
@@ -279,8 +279,9 @@ class ApiServer:
         await self._ensure(api_endpoints(self._host, self._port))
         now = self.context.now()
         store = self.context.store
+        oldest = format_time(now - EVENT_TTL)  # as text, for most of ten thousand Events are younger
         for stored in store.list(EVENT.resource):
-            if is_expired(stored.obj, now):
+            if meta(stored.obj).get("creationTimestamp", "") <= oldest and is_expired(stored.obj, now):
                 try:
                     await store.delete(EVENT.resource, *stored.key, expect=stored.revision)
                 except (Missing, Moved):

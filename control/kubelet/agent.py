@@ -288,7 +288,7 @@ class Agent:
     def summaries(self) -> list[Object]:
         """What the nodes' pods use now, for the kubelet's HTTP API."""
         pods = [(runner.pod, runner.record) for runner in self.runners.values() if not runner.record.removed]
-        pods += [(actor.pod, actor.record) for actor in self.simulated.actors.values()]
+        pods += [(actor.pod, actor.record) for actor in self.simulated.actors.values() if actor.stage.says_usage]
         nodes = [*self.ward.nodes, *self.simulated.pulse.nodes]
         return self.measuring.summaries(pods, nodes, self.ward.now())
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from control.api.objects import Object, annotations_of, controller_of
+from control.kubelet.usage import said_usage
 
 T = TypeVar("T")
 PREFIX = "loopkube.io/"
@@ -38,6 +39,7 @@ class Stage:
     exit_after_s: float | None = None
     exit_code: int = 0
     stop_after_s: float = 0.0
+    says_usage: bool = False  # by the annotations that `usage` reads
     complaints: tuple[str, ...] = ()
 
 
@@ -60,6 +62,7 @@ def stage_of(pod: Object, node: Object) -> Stage:
         read("exit-after", seconds, 0.0 if of_job else None),
         read("exit-code", exit_code, 0),
         read("stop-after", seconds, 0.0),
+        said_usage(pod, 0.0) is not None,
         tuple(complaints),
     )
 

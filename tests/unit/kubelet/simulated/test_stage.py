@@ -51,3 +51,8 @@ def test_what_is_no_duration(text: str) -> None:
 )
 def test_what_cannot_be_read_counts_as_not_said(said: dict[str, str], complaint: str) -> None:
     assert stage_of(annotated(**said), {}) == Stage(complaints=(complaint,))
+
+
+def test_who_says_what_it_uses_is_measured() -> None:
+    assert stage_of(annotated(usage_cpu="100m"), {}).says_usage
+    assert not stage_of(annotated(usage_cpu="much"), {}).says_usage
