@@ -69,6 +69,7 @@ class Delete:
     resource_version: str = ""
     propagation: Literal["", "Background", "Foreground", "Orphan"] = ""
     grace_period_s: int | None = None
+    refused: Callable[[str], tuple[Action, ...]] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,9 @@ class Performer:
                 await self._seen_gone(action.kind, action.namespace, action.name, action.uid)
             raise
         except StatusError as error:
-            if error.reason != "NotFound":
+            if error.reason not in ("NotFound", "Conflict"):
+                raise Refused(error, action.refused(error.message) if action.refused else ()) from None
+            if error.reason == "Conflict":
                 await self._unless_gone(action, error)
         await self._seen_gone(action.kind, action.namespace, action.name, action.uid)
 
@@ -174,7 +176,7 @@ class Performer:
 
     async def _unless_gone(self, action: Delete, error: StatusError) -> None:
         """A Conflict over the UID means that what was to be deleted is gone: another has its name."""
-        if error.reason != "Conflict" or not action.uid:
+        if not action.uid:
             raise error
         found = await self._client.get(action.kind, action.namespace, action.name)
         if uid_of(found) == action.uid:

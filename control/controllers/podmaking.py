@@ -6,7 +6,7 @@ version it fails, and nothing behind it happens (see `controller`). It writes th
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from control.api.kinds import NAMESPACE, POD, Kind
@@ -23,9 +23,12 @@ from control.api.objects import (
     status_of,
     uid_of,
 )
-from control.controllers.action import Action, Delete, Outcome, Update
+from control.controllers.action import Action, Delete, Emit, Outcome, Update
 from control.controllers.adoption import owner_reference
 from control.mirror.world import World
+
+Refused = Callable[[str], tuple[Action, ...]]
+"""What to do, given its message, when the server will not have something."""
 
 
 def pod_from(kind: Kind, owner: Object, template: Mapping[str, Any], name: str, **labels: str) -> Object:
@@ -44,9 +47,20 @@ def pod_from(kind: Kind, owner: Object, template: Mapping[str, Any], name: str, 
     return {"apiVersion": "v1", "kind": "Pod", "metadata": own, "spec": copy_of(template.get("spec") or {})}
 
 
-def pod_deletion(pod: Object, *, as_seen: bool = False) -> Delete:
+def pod_deletion(pod: Object, refused: Refused, *, as_seen: bool = False) -> Delete:
     """`as_seen`: only while it is of the version that was seen, for what was decided on its readiness."""
-    return Delete(POD, namespace_of(pod), name_of(pod), uid_of(pod), resource_version_of(pod) if as_seen else "")
+    version = resource_version_of(pod) if as_seen else ""
+    return Delete(POD, namespace_of(pod), name_of(pod), uid_of(pod), version, refused=refused)
+
+
+def told_deletion(owner: Object, pod: Object, *, as_seen: bool = False) -> tuple[Delete, Emit]:
+    """The deletion of a pod, and the event that tells of it or of its failure."""
+
+    def refused(message: str) -> tuple[Action, ...]:
+        return (Emit(owner, "Warning", "FailedDelete", f"Error deleting: {message}"),)
+
+    told = Emit(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name_of(pod)}")
+    return pod_deletion(pod, refused, as_seen=as_seen), told
 
 
 def is_leaving(world: World, owner: Object) -> bool:

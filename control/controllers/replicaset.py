@@ -40,11 +40,12 @@ from control.api.objects import (
     status_of,
     uid_of,
 )
-from control.controllers.action import SETTLED, Action, Create, Delete, Emit, Outcome, Update
+from control.controllers.action import SETTLED, Action, Create, Emit, Outcome, Update
 from control.controllers.adoption import claim, orphans_wake, owner_reference
 from control.controllers.conditions import with_condition, without
 from control.controllers.controller import Wakes
 from control.controllers.naming import fresh_names
+from control.controllers.podmaking import told_deletion
 from control.controllers.pods import available_at, is_active, is_finished, is_ready
 from control.controllers.ranking import to_delete
 from control.mirror.world import World
@@ -92,7 +93,7 @@ class ReplicaSetController:
             announced = {**status, "replicas": len(active) + missing}
         elif missing < 0:
             victims = to_delete(active, -missing, self._related(world, owner, active), now)
-            deeds += [deed for pod in victims for deed in _delete(owner, pod)]
+            deeds += [deed for pod in victims for deed in told_deletion(owner, pod)]
             doomed = {name_of(pod) for pod in victims}
             survivors = [pod for pod in active if name_of(pod) not in doomed]
             announced, _ = self._status(owner, survivors, terminating + len(victims), now)
@@ -200,11 +201,3 @@ def _unversioned(owner: Object) -> Object:
     """For a status at the end of a round, of which the fence has checked the version; the UID still guards it."""
     metadata = {name: value for name, value in meta(owner).items() if name != "resourceVersion"}
     return {**owner, "metadata": metadata}
-
-
-def _delete(owner: Object, pod: Object) -> tuple[Action, Action]:
-    name = name_of(pod)
-    return (
-        Delete(POD, namespace_of(pod), name, uid_of(pod)),
-        Emit(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name}"),
-    )

@@ -153,8 +153,11 @@ def _age(job: Object) -> tuple[datetime, str]:
 
 
 def _deletion(cron_job: Object, job: Object) -> tuple[Action, Action]:
+    def refused(message: str) -> tuple[Action, ...]:
+        return (Emit(cron_job, "Warning", "FailedDelete", f"Deleted job: {message}"),)
+
     return (
-        Delete(JOB, namespace_of(job), name_of(job), uid_of(job), propagation="Background"),
+        Delete(JOB, namespace_of(job), name_of(job), uid_of(job), propagation="Background", refused=refused),
         Emit(cron_job, "Normal", "SuccessfulDelete", f"Deleted job {name_of(job)}"),
     )
 

@@ -40,7 +40,7 @@ from control.controllers.daemonset.census import Census, counted, next_available
 from control.controllers.daemonset.eligibility import pinned, tolerations
 from control.controllers.daemonset.moves import FAILED_BEFORE, Moves
 from control.controllers.naming import code, generated
-from control.controllers.podmaking import fenced, is_leaving, pod_deletion, pod_from, step
+from control.controllers.podmaking import fenced, is_leaving, pod_from, step, told_deletion
 from control.controllers.revisions import POD_LABEL, Book, hashes
 from control.mirror.world import World
 
@@ -101,10 +101,7 @@ class DaemonSetController:
 def _deeds(world: World, owner: Object, due: Moves, hash_: str) -> list[Action]:
     deeds: list[Action] = [Emit(owner, "Warning" if kind == "Warning" else "Normal", *rest) for kind, *rest in due.said]
     for pod in due.drop[:BURST]:
-        deeds += [
-            pod_deletion(pod, as_seen=due.as_seen),
-            Emit(owner, "Normal", "SuccessfulDelete", f"Deleted pod: {name_of(pod)}"),
-        ]
+        deeds += told_deletion(owner, pod, as_seen=due.as_seen)
     questions: list[Action] = [_as_seen(pod, {"resourceVersion": resource_version_of(pod)}) for pod in due.relied]
     for node, failures in list(due.make.items())[:BURST]:
         names = [generated(f"{name_of(owner)}-", code(uid_of(owner), node, hash_, str(slot))) for slot in range(SLOTS)]

@@ -31,7 +31,6 @@ from control.api.objects import (
     key_of,
     labels_of,
     meta,
-    name_of,
     namespace_of,
     spec_of,
     status_of,
@@ -45,7 +44,7 @@ from control.controllers.job import failures, pods, verdict
 from control.controllers.job.failures import FINALIZER, is_tracked
 from control.controllers.job.tally import Account, Tally, account, completions_of, is_indexed, release
 from control.controllers.job.verdict import INTERIM, Verdict, is_suspended
-from control.controllers.podmaking import fenced, is_leaving, pod_deletion, step
+from control.controllers.podmaking import fenced, is_leaving, step, told_deletion
 from control.controllers.pods import is_ready
 from control.mirror.world import World
 
@@ -89,7 +88,7 @@ def _reconciled(world: World, job: Object, held: Sequence[Object], now: datetime
     wake_at = None
     creations: list[Action] = []
     if decided is not None:
-        deeds += [deed for pod in tally.active for deed in _stopped(job, pod)]
+        deeds += [deed for pod in tally.active for deed in told_deletion(job, pod)]
         deeds += _end(job, tally, decided, book, status, now)
     elif not is_deleting(job) and not is_leaving(world, job):
         _note_suspension(job, status, deeds, now)
@@ -181,10 +180,6 @@ def _due_by_index(job: Object, tally: Tally, room: int, now: datetime) -> tuple[
 
 def _row(job: Object, last: Object) -> tuple[int, int]:
     return failures.successors_counts(job, last)
-
-
-def _stopped(job: Object, pod: Object) -> tuple[Action, Action]:
-    return pod_deletion(pod), Emit(job, "Normal", "SuccessfulDelete", f"Deleted pod: {name_of(pod)}")
 
 
 def _end(job: Object, tally: Tally, decided: Verdict, book: Account, status: Object, now: datetime) -> Iterable[Action]:

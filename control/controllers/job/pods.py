@@ -18,7 +18,7 @@ from control.controllers.job import failures, indexes
 from control.controllers.job.failures import FINALIZER, is_tracked
 from control.controllers.job.tally import Tally, completions_of, is_indexed, release
 from control.controllers.naming import code, fresh_names, generated
-from control.controllers.podmaking import pod_deletion, pod_from
+from control.controllers.podmaking import pod_from, told_deletion
 from control.controllers.ranking import to_delete
 
 BURST = 500  # pods made or deleted in one round, Kubernetes' MaxPodCreateDeletePerSync
@@ -58,8 +58,7 @@ def removals(job: Object, doomed: Iterable[Object]) -> Iterable[Action]:
     for pod in doomed:
         if is_tracked(pod):
             yield release(pod, as_seen=True)
-        yield pod_deletion(pod)
-        yield Emit(job, "Normal", "SuccessfulDelete", f"Deleted pod: {name_of(pod)}")
+        yield from told_deletion(job, pod)
 
 
 def creations(job: Object, tally: Tally, wanted: int | Sequence[int]) -> Iterable[Action]:

@@ -30,7 +30,7 @@ from control.api.objects import (
     spec_of,
     status_of,
 )
-from control.controllers.action import SETTLED, Action, Create, Emit, Outcome
+from control.controllers.action import SETTLED, Action, Create, Delete, Emit, Outcome
 from control.controllers.adoption import claim, orphans_wake
 from control.controllers.controller import Wakes
 from control.controllers.podmaking import fenced, is_leaving, pod_deletion, step
@@ -96,28 +96,35 @@ def _deeds(world: World, owner: Object, lineup: Lineup, current: Object, update:
         deeds += claims.corrected(world, owner, pod, ordinal_of(owner, pod) or 0)
     moves = order.next_moves(owner, lineup, name_of(update), now)
     for pod in moves.drop:
-        deeds += [pod_deletion(pod, as_seen=moves.as_seen), _said(owner, "SuccessfulDelete", "delete", name_of(pod))]
+        deeds += _deletion(owner, pod, moves.as_seen)
     for ordinal in moves.make:
         pod = made(owner, ordinal, order.revision_to_make(owner, ordinal, current, update))
         try:
             deeds += claims.wanted(world, owner, ordinal)
         except claims.Unusable as why:
-            deeds += [_failure(owner, name_of(pod), str(why))] if str(why) else []
+            deeds += [_failed(owner, "FailedCreate", "create", name_of(pod), str(why))] if str(why) else []
             continue
-        deeds += [_creation(owner, pod), _said(owner, "SuccessfulCreate", "create", name_of(pod))]
+        deeds += _creation(owner, pod)
     return deeds
 
 
-def _creation(owner: Object, pod: Object) -> Create:
+def _creation(owner: Object, pod: Object) -> tuple[Create, Emit]:
     def refused(message: str) -> tuple[Action, ...]:
-        return (_failure(owner, name_of(pod), message),)
+        return (_failed(owner, "FailedCreate", "create", name_of(pod), message),)
 
-    return Create(POD, pod, refused)
+    return Create(POD, pod, refused), _said(owner, "SuccessfulCreate", "create", name_of(pod))
 
 
-def _failure(owner: Object, pod: str, why: str) -> Emit:
-    text = f"create Pod {pod} in StatefulSet {name_of(owner)} failed error: {why}"
-    return Emit(owner, "Warning", "FailedCreate", text)
+def _deletion(owner: Object, pod: Object, as_seen: bool) -> tuple[Delete, Emit]:
+    def refused(message: str) -> tuple[Action, ...]:
+        return (_failed(owner, "FailedDelete", "delete", name_of(pod), message),)
+
+    told = _said(owner, "SuccessfulDelete", "delete", name_of(pod))
+    return pod_deletion(pod, refused, as_seen=as_seen), told
+
+
+def _failed(owner: Object, reason: str, verb: str, pod: str, why: str) -> Emit:
+    return Emit(owner, "Warning", reason, f"{verb} Pod {pod} in StatefulSet {name_of(owner)} failed error: {why}")
 
 
 def _said(owner: Object, reason: str, verb: str, pod: str) -> Emit:

@@ -252,6 +252,25 @@ async def test_refusal_is_told_and_retried(setting: Setting) -> None:
     await until(lambda: setting.pods() == ["p"])
 
 
+async def test_a_refused_deletion_is_told_and_retried(setting: Setting) -> None:
+    def told(message: str) -> tuple[Action, ...]:
+        return (Create(CONFIG_MAP, config_map("told", why=message)),)
+
+    def decide(world: World, key: Key, now: datetime) -> list[Action]:
+        return [Delete(POD, *key_of(one), uid_of(one), refused=told) for one in world.list(POD) if key.name == "c"]
+
+    await setting.client.create(POD, pod("p"))
+    setting.client.refuse("delete", POD, StatusError(403, "Forbidden", "a webhook says no"))
+    await setting.begin(decide)
+    await setting.client.create(CONFIG_MAP, config_map("c"))
+    await until(lambda: setting.client.store.get("configmaps", "a", "told"))
+    stored = setting.client.store.get("configmaps", "a", "told")
+    assert stored is not None
+    assert stored.obj["data"] == {"why": "a webhook says no"}
+    setting.client.refuse("delete", POD, None)
+    await until(lambda: setting.pods() == [])
+
+
 async def test_a_key_that_raises_harms_no_other(setting: Setting, caplog: pytest.LogCaptureFixture) -> None:
     def decide(world: World, key: Key, now: datetime) -> list[Action]:
         if key.name == "bad":
