@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dataplane.balance.picker import C, Random
+from dataplane.balance.picker import C, Random, draw_two
 
 
 class LeastRequest:
@@ -20,12 +20,5 @@ class LeastRequest:
         self._random = random
 
     def pick(self, usable: Sequence[C], now: float) -> C:
-        count = len(usable)
-        if count == 1:
-            return usable[0]
-        first = int(self._random() * count)
-        second = int(self._random() * (count - 1))
-        if second >= first:  # every other position with equal probability
-            second += 1
-        one, other = usable[first], usable[second]
+        one, other = draw_two(usable, self._random)
         return one if one.active <= other.active else other

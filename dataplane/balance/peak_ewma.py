@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import exp
 
-from dataplane.balance.picker import C, Random
+from dataplane.balance.picker import C, Random, draw_two
 
 DECAY_S = 10.0  # Finagle's default decay time
 UNKNOWN_S = 1e9  # Finagle's penalty for load on an endpoint without a measurement
@@ -48,14 +48,7 @@ class PeakEwma:
         self._random = random
 
     def pick(self, usable: Sequence[C], now: float) -> C:
-        count = len(usable)
-        if count == 1:
-            return usable[0]
-        first = int(self._random() * count)
-        second = int(self._random() * (count - 1))
-        if second >= first:  # every other position with equal probability
-            second += 1
-        one, other = usable[first], usable[second]
+        one, other = draw_two(usable, self._random)
         return one if _cost(one, now) <= _cost(other, now) else other
 
 

@@ -39,6 +39,16 @@ Random = Callable[[], float]
 """A source of numbers in [0, 1), as `random.Random(seed).random`."""
 
 
+def draw_two(usable: Sequence[C], random: Random) -> tuple[C, C]:
+    """Two different ones, each pair with equal probability; of a single one twice the same."""
+    count = len(usable)
+    if count == 1:
+        return usable[0], usable[0]
+    first = int(random() * count)
+    second = int(random() * (count - 1))
+    return usable[first], usable[second + 1 if second >= first else second]
+
+
 class Picker(Protocol):
     def pick(self, usable: Sequence[C], now: float) -> C:
         """One of `usable`, which is not empty; `now` is monotonic seconds."""
