@@ -31,10 +31,8 @@ def show(status: dict[str, Any]) -> None:
     console.print(f"API        {status['apiServer']}")
     console.print(f"Ingress    {status['ingress']['http']}  {status['ingress']['https']}")
     console.print(f"Services   {status['serviceCIDR']}   Pods {status['podCIDR']}   network {status['network']}")
-    console.print(
-        f"DNS        {status['dns']}   (dig @{status['dns'].replace(':', ' -p ')} kubernetes.default.svc.cluster.local)",
-        soft_wrap=True,
-    )
+    ask = f"dig @{status['dns'].replace(':', ' -p ')} kubernetes.default.svc.cluster.local"
+    console.print(f"DNS        {status['dns']}   ({ask})", soft_wrap=True)
     console.print(f"kubeconfig {status['kubeconfig']}", soft_wrap=True)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading, justify in (("PROCESS", "left"), ("PID", "right"), ("RESTARTS", "right"), ("PSS", "right"),
