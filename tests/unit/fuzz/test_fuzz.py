@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from bench.fuzz import parts
-from bench.fuzz.connections import Connections
-from bench.fuzz.run import run
 from dataplane.l7 import chunked, codec, upstream
 from dataplane.l7.events import Framing
+from tests.fuzz import parts
+from tests.fuzz.connections import Connections
+from tests.fuzz.run import run
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -11,13 +11,13 @@ from collections.abc import Callable
 from random import Random
 from typing import NamedTuple
 
-from bench.fuzz import inputs, oracle
 from dataplane.l7.chunked import LAST_CHUNK, ChunkedDecoder, chunk
 from dataplane.l7.codec import head_end, parse_request, parse_response
 from dataplane.l7.events import Refusal, Request, Response
 from dataplane.l7.headers import Edge, downstream_head
 from dataplane.l7.heads import RequestHeads, ResponseHeads
 from dataplane.l7.limits import Limits
+from tests.fuzz import inputs, oracle
 
 LIMITS = Limits()
 REQUESTS = RequestHeads(LIMITS)  # kept over all inputs, so that a memory that mixes things up is seen

@@ -1,6 +1,6 @@
 """What a request's head costs to parse: our codec beside llhttp (httptools), aiohttp's parser and h11.
 
-    python -m bench.parsers [--rounds 5] [--json FILE]
+    python -m tests.fuzz.parsers [--rounds 5] [--json FILE]
 
 Two kinds of traffic, both with a browser's eight field lines: `same`, one head over and over, and `varied`, where
 path, cookie and referrer differ from head to head. Each parser does what it does at its best: ours remembers heads,
@@ -137,7 +137,7 @@ def main() -> None:
             print(f"  {name:<40}{cost:8.2f} us")
     if parsed.json is not None:
         result = {
-            "command": f"python -m bench.parsers --rounds {parsed.rounds}",
+            "command": f"python -m tests.fuzz.parsers --rounds {parsed.rounds}",
             "machine": machine(),
             "python": platform.python_version(),
             "versions": {name: version(name) for name in ("httptools", "aiohttp", "h11")},

@@ -13,14 +13,14 @@ from typing import Any, Final
 
 import h11
 
-from bench.fuzz import inputs
-from bench.fuzz.oracle import EVENT_MAX, Message
 from dataplane.l7.proxy import HttpProxy
 from dataplane.l7.upstream import Upstream
 from dataplane.pool.multiplexed import MultiplexedPool
 from dataplane.pool.pool import Pool
 from dataplane.snapshot import model
 from dataplane.table import Match, Table
+from tests.fuzz import inputs
+from tests.fuzz.oracle import EVENT_MAX, Message
 
 UNASKED: Final = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
 

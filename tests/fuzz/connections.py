@@ -15,11 +15,11 @@ from __future__ import annotations
 from random import Random
 from typing import Final
 
-from bench.fuzz import inputs, oracle
-from bench.fuzz.oracle import Message
-from bench.fuzz.parts import Verdict
-from bench.fuzz.wires import Lab, Reply, Wire
 from dataplane.l7.downstream import Downstream
+from tests.fuzz import inputs, oracle
+from tests.fuzz.oracle import Message
+from tests.fuzz.parts import Verdict
+from tests.fuzz.wires import Lab, Reply, Wire
 
 HELD_MAX: Final = 256 * 1024
 PATIENCE_S: Final = 200.0

@@ -17,8 +17,8 @@ from random import Random
 from types import FrameType
 from typing import Any, Final
 
-from bench.fuzz.connections import Connections
-from bench.fuzz.parts import KINDS, Verdict
+from tests.fuzz.connections import Connections
+from tests.fuzz.parts import KINDS, Verdict
 
 BATCH: Final = 500
 BATCH_MAX_S: Final = 60  # two hundred times what the slowest kind needs

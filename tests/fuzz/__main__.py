@@ -1,4 +1,4 @@
-"""`python -m bench.fuzz [--inputs N] [--seed S] [--json FILE]`: exit code 1 if anything was found."""
+"""`python -m tests.fuzz [--inputs N] [--seed S] [--json FILE]`: exit code 1 if anything was found."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import sys
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.fuzz.run import MEMORY_GROWTH_MAX_MB, run
 from bench.machine import machine
+from tests.fuzz.run import MEMORY_GROWTH_MAX_MB, run
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     result = run(options.inputs, options.seed, lambda text: print(text, file=sys.stderr, flush=True))
-    command = f"python -m bench.fuzz --inputs {options.inputs} --seed {options.seed}"
+    command = f"python -m tests.fuzz --inputs {options.inputs} --seed {options.seed}"
     about = {"command": command, "machine": machine(), "python": platform.python_version(), "h11": version("h11")}
     text = json.dumps({**about, **result}, indent=1)
     if options.json is not None:
