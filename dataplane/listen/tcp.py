@@ -67,7 +67,11 @@ class Listeners:
         gate.registry.at_scrape(self._measure)
 
     def __repr__(self) -> str:
-        return f"Listeners({len(self._acceptors)} open, {len(self._errors)} failed)"
+        return f"Listeners({self._open_now} open, {len(self._errors)} failed)"
+
+    @property
+    def _open_now(self) -> int:
+        return len(self._wanted) - len(self._errors)
 
     @property
     def states(self) -> tuple[ListenerState, ...]:
@@ -173,7 +177,4 @@ class Listeners:
         self._plan_retry()
 
     def _measure(self) -> None:
-        self._gate.registry.replace(
-            names.LISTENERS,
-            {("open",): len(self._acceptors), ("failed",): len(self._errors)},
-        )
+        self._gate.registry.replace(names.LISTENERS, {("open",): self._open_now, ("failed",): len(self._errors)})

@@ -12,6 +12,7 @@ from dataplane.listen.sockets import ListenError, open_datagram_socket, open_soc
 from dataplane.listen.tcp import Listeners
 from dataplane.listen.udp import Reader, Receiver
 from dataplane.metrics import names
+from dataplane.metrics.exposition import exposition
 from dataplane.metrics.registry import Registry
 from dataplane.snapshot.model import Listener
 from tests.fakes.sockets import is_refused, until, unused_port
@@ -60,6 +61,11 @@ def listeners(heard: Heard, registry: Registry) -> Listeners:
     return Listeners(lambda listener: Service(lambda client: asyncio.Protocol()), Gate(registry), receive=heard.receive)
 
 
+def opened(registry: Registry) -> float:
+    exposition(registry)
+    return registry.value(names.LISTENERS, "open").value
+
+
 async def test_a_dns_listener_has_both_and_closes_both() -> None:
     heard, dns = Heard(), Listener("dns", "127.0.0.1", unused_port(), "dns")
     made = listeners(heard, Registry())
@@ -95,5 +101,6 @@ async def test_a_udp_listener_has_no_tcp_port_and_none_is_given() -> None:
     send(udp.port, b"d")
     await until(lambda: heard.datagrams == [b"d"])
     assert await is_refused(udp.port)
+    assert (repr(made), opened(registry)) == ("Listeners(1 open, 0 failed)", 1)
     made.reconcile([], [udp])
-    assert heard.closed == ["u"]
+    assert (heard.closed, opened(registry)) == (["u"], 0)
