@@ -24,6 +24,7 @@ KINDS = {
     "daemonset": ("apps/v1", "DaemonSet"),
     "job": ("batch/v1", "Job"),
 }
+OLD_KINDS = {"replicationcontroller": ("v1", "ReplicationController")}  # whose controller is the ReplicaSets'
 SLEEP = ["sh", "-c", "trap 'exit 0' TERM; sleep 600 & wait"]
 
 
@@ -61,7 +62,7 @@ def space(cluster: Cluster, request: pytest.FixtureRequest) -> Iterator[Namespac
 
 def workload(kind: str, name: str, *, pod: Object | None = None, **container: Any) -> Object:
     """One pod's worth of a kind; a DaemonSet keeps to one node."""
-    api_version, full = KINDS[kind]
+    api_version, full = (KINDS | OLD_KINDS)[kind]
     main = {"name": "main", "image": "busybox", "command": SLEEP, **container}
     spec: Object = {"containers": [main], "terminationGracePeriodSeconds": 1, **(pod or {})}
     body: Object = {"template": {"metadata": {"labels": {"app": name}}, "spec": spec}}
@@ -71,6 +72,8 @@ def workload(kind: str, name: str, *, pod: Object | None = None, **container: An
         body["selector"] = {"matchLabels": {"app": name}}
     if kind == "statefulset":
         body["serviceName"] = name
+    if kind in OLD_KINDS:
+        body["selector"] = {"app": name}
     if kind == "daemonset":
         spec.setdefault("nodeSelector", {"kubernetes.io/hostname": "loopkube-0"})
     return {"apiVersion": api_version, "kind": full, "metadata": {"name": name}, "spec": body}
@@ -152,9 +155,8 @@ def test_a_quota_that_is_used_up_is_told_and_made_good(space: Namespace) -> None
     """Conformance: ReplicationController should surface a failure condition on a common issue like exceeded quota."""
     space.kubectl("create", "quota", "two", "--hard=pods=2")
     until("the quota's status", lambda: space.get("quota", "two").get("status", {}).get("hard"))
-    controller = workload("replicaset", "many")
-    controller |= {"apiVersion": "v1", "kind": "ReplicationController"}
-    controller["spec"] |= {"replicas": 3, "selector": {"app": "many"}}
+    controller = workload("replicationcontroller", "many")
+    controller["spec"]["replicas"] = 3
     space.apply(controller)
 
     def failure() -> Object | None:
@@ -196,7 +198,7 @@ def test_a_limit_range_fills_in_and_refuses(space: Namespace) -> None:
 
 @pytest.mark.parametrize("cascade", ["background", "foreground", "orphan"])
 def test_cascades_of_every_kind(space: Namespace, cascade: str) -> None:
-    names = {kind: f"{kind}-{cascade}" for kind in KINDS if kind != "deployment"}
+    names = {kind: f"{kind}-{cascade}" for kind in KINDS | OLD_KINDS if kind != "deployment"}
     space.apply(*(workload(kind, name) for kind, name in names.items()))
     until("every pod", lambda: all(
         [pod["status"].get("phase") for pod in space.pods(name)] == ["Running"] for name in names.values()

@@ -134,6 +134,17 @@ async def test_a_pod_that_is_not_ready_may_go_if_the_others_are_healthy() -> Non
         assert (await api.post(f"{PODS}/p/eviction", EVICTION)).status == 201
 
 
+@pytest.mark.parametrize(("policy", "status"), [("AlwaysAllow", 201), ("IfHealthyBudget", 429)])
+async def test_where_the_others_are_not_healthy_the_policy_decides_of_a_pod_that_is_not_ready(
+    policy: str, status: int
+) -> None:
+    async with cluster() as api:
+        await _running_pod(api, ready="False")
+        await _budget(api, 0, current=1, unhealthyPodEvictionPolicy=policy)
+        assert (await api.post(f"{PODS}/p/eviction", EVICTION)).status == status
+        assert (await api.get(f"{PDBS}/b")).body["status"].get("disruptedPods") is None
+
+
 async def test_an_eviction_names_its_pod() -> None:
     async with cluster() as api:
         assert (await api.post(f"{PODS}/p/eviction", EVICTION)).status == 404

@@ -202,6 +202,49 @@ def test_two_who_own_each_other_both_go_with_what_owned_them() -> None:
     assert names(cluster) == []
 
 
+@pytest.mark.parametrize("propagation", ["Background", "Foreground"])
+def test_a_circle_of_three_goes_as_a_whole(propagation: str) -> None:
+    """Conformance: Garbage collector should not be blocked by dependency circle."""
+    cluster = Cluster()
+    for name in ("a", "b", "c"):
+        cluster.add(config(name))
+    for name, owner in (("a", "c"), ("b", "a"), ("c", "b")):
+        references = [owned_by(cluster.get(CONFIG_MAP, owner))]
+        cluster.edit(CONFIG_MAP, name, lambda obj: obj["metadata"].update(ownerReferences=references))  # noqa: B023
+    settled(cluster)
+    assert names(cluster) == ["a", "b", "c"], "who owns himself over others lives"
+    cluster.delete(CONFIG_MAP, cluster.get(CONFIG_MAP, "a"), propagation)
+    settled(cluster)
+    assert names(cluster) == []
+
+
+def test_an_owner_that_waits_gives_up_a_dependent_that_another_owner_holds() -> None:
+    """Conformance: should not delete dependents that have both valid owner and owner that's waiting for dependents to
+    be deleted."""
+    cluster = Cluster()
+    going, staying = cluster.add(config("going")), cluster.add(config("staying"))
+    cluster.add(config("child", owned_by(going), owned_by(staying, controller=False)))
+    cluster.delete(CONFIG_MAP, going, "Foreground")
+    settled(cluster)
+    assert names(cluster) == ["child", "staying"]
+    assert [ref["uid"] for ref in owner_references(cluster.get(CONFIG_MAP, "child"))] == [uid_of(staying)]
+
+
+def test_a_foreground_deletion_waits_for_a_dependents_finalizer() -> None:
+    cluster = Cluster()
+    owner = cluster.add(config("owner"))
+    child = config("child", owned_by(owner))
+    child["metadata"]["finalizers"] = ["example.com/mine"]
+    cluster.add(child)
+    cluster.delete(CONFIG_MAP, owner, "Foreground")
+    settled(cluster)
+    assert names(cluster) == ["child", "owner"]
+    assert is_deleting(cluster.get(CONFIG_MAP, "child"))
+    cluster.edit(CONFIG_MAP, "child", lambda obj: obj["metadata"].update(finalizers=[]))
+    settled(cluster)
+    assert names(cluster) == []
+
+
 def test_changes_without_owners_wake_nothing() -> None:
     cluster = Cluster()
     lonely = cluster.add(config("lonely"))
