@@ -119,6 +119,10 @@ class FaultyClient:
         await self._pass_time()
         return await self._inner.get(kind, namespace, name)
 
+    async def read(self, path: str) -> Object:
+        await self._pass_time()
+        return await self._inner.read(path)
+
     async def list(
         self, kind: Kind, namespace: str = "", *, label_selector: str = "", field_selector: str = ""
     ) -> Listing:
