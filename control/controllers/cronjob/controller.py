@@ -197,6 +197,9 @@ def _run(cron_job: Object, jobs: Sequence[Object], now: datetime) -> Outcome:
     if active and policy == "Forbid":
         text = "Not starting job because prior execution is running and concurrency policy is Forbid"
         return Outcome((*told, Emit(cron_job, "Normal", "JobAlreadyActive", text)), found.next_at)
+    same = [job for job in jobs if name_of(job) == job_name(cron_job, found.at) and _is_ours(cron_job, job)]
+    if same and not (policy == "Replace" and same[0] in active):
+        return Outcome((*told, _noted(cron_job, found.at)), found.next_at)  # made already, and not in the books yet
     deeds: list[Action] = [Update(CRON_JOB, cron_job, "status"), *told]
     if policy == "Replace":
         deeds += [deed for job in active if not is_deleting(job) for deed in _deletion(cron_job, job)]
@@ -216,8 +219,13 @@ def _creation(cron_job: Object, at: datetime, zone: tzinfo) -> Iterable[Action]:
 
     yield Create(JOB, job, refused)
     yield Emit(cron_job, "Normal", "SuccessfulCreate", f"Created job {name_of(job)}")
+    yield _noted(cron_job, at)
+
+
+def _noted(cron_job: Object, at: datetime) -> Update:
+    """The books with the time of the last run."""
     status = {**status_of(cron_job), "lastScheduleTime": format_time(at)}
-    yield Update(CRON_JOB, {**cron_job, "status": status}, "status")
+    return Update(CRON_JOB, {**cron_job, "status": status}, "status")
 
 
 def _job(cron_job: Object, at: datetime, zone: tzinfo) -> Object:

@@ -146,6 +146,23 @@ def reference(obj: Object) -> Object:
     return {"kind": "Job", "namespace": "default", "name": own["name"], "uid": own["uid"], "apiVersion": "batch/v1"}
 
 
+@pytest.mark.parametrize(
+    ("policy", "end"), [("Allow", ""), ("Allow", "Complete"), ("Forbid", "Complete"), ("Replace", "Complete")]
+)
+def test_a_run_that_exists_is_noted_and_neither_made_nor_told_again(policy: str, end: str) -> None:
+    """Jobs are named by the minute: of an `@every 20s` one a minute is made, as in Kubernetes."""
+    first, now = BORN + timedelta(seconds=20), BORN + timedelta(seconds=40)
+    owner = stored("@every 20s", last="2026-01-01T00:00:20Z", concurrencyPolicy=policy)
+    before = run(f"tick-{minutes(first)}", owner, end, scheduled="2026-01-01T00:00:20Z")
+    (books,) = (deed.obj for deed in reconciled(owner, before, now=now) if isinstance(deed, Update))
+    actions = reconciled(books, before, now=now)
+    assert created(actions) == []
+    assert "SuccessfulCreate" not in said(actions)
+    assert not [action for action in actions if isinstance(action, Delete)]
+    (noted,) = (deed.obj for deed in actions if isinstance(deed, Update))
+    assert noted["status"]["lastScheduleTime"] == "2026-01-01T00:00:40Z"
+
+
 def test_replace_deletes_the_one_before() -> None:
     owner = stored(concurrencyPolicy="Replace", last="2026-01-01T00:05:00Z")
     running = run(f"tick-{minutes(BORN) + 5}", owner, scheduled="2026-01-01T00:05:00Z")
