@@ -93,6 +93,9 @@ class Watch:
             self._waiter.set_result(None)
 
     def _fetch(self) -> None:
+        if self._position >= self._watchers.last_of(self.resource):
+            self._position = max(self._position, self._source.revision)  # nothing of it happened: no need to read
+            return
         try:
             events, self._position = self._source.read(self.resource, self.namespace, self._position)
         except Compacted:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 
 import pytest
 
-from control.store.records import Ahead, Compacted
+from control.store.records import Ahead, Compacted, StoreEvent
 from control.store.store import Knobs, Store
+from control.store.watchers import Watch, Watchers
 
 
 async def put(store: Store, name: str, *, resource: str = "pods", namespace: str = "a") -> int:
@@ -127,3 +129,19 @@ async def test_history_is_forgotten_by_age() -> None:
         await put(store, f"q{n}")
     assert old - 1 <= store.compacted_revision <= old
     assert len(store.list("pods")) == 16, "compaction forgets history, never state"
+
+
+async def test_a_watch_of_what_does_not_change_reads_nothing() -> None:
+    class Untouched:
+        """A store in which much has happened, to others."""
+
+        revision = 60_000
+
+        def read(self, resource: str, namespace: str, after: int) -> tuple[Sequence[StoreEvent], int]:
+            raise AssertionError("there is nothing to read")
+
+    watchers = Watchers()
+    watchers.saw("pods", 60_000)
+    watch = Watch(Untouched(), "services", "", 7, watchers)
+    assert watch.take() == []
+    assert watch.progress == 60_000
