@@ -192,7 +192,9 @@ def test_a_bad_file_is_refused(tmp_path: Path) -> None:
 
     file = tmp_path / "images.yaml"
     file.write_text("- {entrypoint: [x]}\n")
-    found = run(*LOOPKUBE, "up", "--detach", "--data-dir", str(tmp_path / "c"), "--images", str(file), check=False)
+    ports = ("--api-port", "0", "--http-port", "0", "--https-port", "0")
+    where = ("--data-dir", str(tmp_path / "c"))
+    found = run(*LOOPKUBE, "up", "--detach", *where, *ports, "--images", str(file), check=False)
     assert found.returncode != 0
     assert "pattern must be the repository's name or a glob" in found.stdout + found.stderr
     run(*LOOPKUBE, "down", "--purge", "--data-dir", str(tmp_path / "c"), check=False)

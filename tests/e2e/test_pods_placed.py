@@ -6,6 +6,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
@@ -50,8 +51,10 @@ def test_addresses_belong_to_the_node(pods: Pods) -> None:
     pods.until_ready(*[f"on-{node}" for node in NODES])
     for number, node in enumerate(NODES):
         status = pods.get(f"on-{node}")["status"]
-        assert status["podIP"].startswith(f"127.244.{number}.")
-        assert status["hostIP"] == f"127.245.0.{number + 1}"
+        of_node = pods.cluster.get("node", node)
+        assert ip_address(status["podIP"]) in ip_network(of_node["spec"]["podCIDR"])
+        assert status["hostIP"] == of_node["status"]["addresses"][0]["address"]
+        assert status["hostIP"].endswith(f".{number + 1}")
         assert status["podIPs"] == [{"ip": status["podIP"]}]
 
 
@@ -144,18 +147,18 @@ def test_volumes_are_below_the_containers_directory(pods: Pods) -> None:
 
 def test_volumes_that_cannot_be(pods: Pods) -> None:
     mount = {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}
-    host = [{"name": "v", "hostPath": {"path": "/etc"}}]
+    foreign = [{"name": "v", "nfs": {"server": "s", "path": "/"}}]
     later = [{"name": "v", "configMap": {"name": "later-files"}}]
     pods.apply(
-        pod("host-path", sh(FOREVER, **mount), volumes=host), pod("late-map", sh(FOREVER, **mount), volumes=later)
+        pod("foreign", sh(FOREVER, **mount), volumes=foreign), pod("late-map", sh(FOREVER, **mount), volumes=later)
     )
-    pods.until_event("host-path", "FailedMount", "loopkube has no volumes of type hostPath")
+    pods.until_event("foreign", "FailedMount", "loopkube has no volumes of type nfs")
     why = 'MountVolume.SetUp failed for volume "v" : configmap "later-files" not found'
     pods.until_event("late-map", "FailedMount", why)
     assert pods.container("late-map")["state"]["waiting"]["reason"] == "ContainerCreating"
     pods.apply(config_map("later-files", x="y"))
     pods.until_ready("late-map", deadline_s=5)
-    pods.delete("late-map", "host-path")
+    pods.delete("late-map", "foreign")
 
 
 # the shared network
