@@ -89,7 +89,7 @@ class Worker:
         self.proxy = HttpProxy(self.recorder.record, limits=options.limits)
         self.relays = Relays(self.recorder.record, time.monotonic, time.time)
         self.datagrams = Datagrams(self.recorder.record, time.monotonic, time.time)
-        gate = Gate(self.registry, lambda: len(self.proxy.clients) + len(self.relays) < options.connections_max)
+        self.gate = gate = Gate(self.registry, lambda: self.connections < options.connections_max)
         self.dns = DnsServer(self.registry)
         self.serving = Serving(
             self.table, self.proxy, self.relays, self.datagrams, self.dns, self.certificates, time.monotonic
@@ -107,6 +107,11 @@ class Worker:
 
     def __repr__(self) -> str:
         return f"Worker({self.options.name}, {self.table!r})"
+
+    @property
+    def connections(self) -> int:
+        """Clients' connections that are open, TLS handshakes included."""
+        return len(self.proxy.clients) + len(self.relays) + self.gate.handshakes
 
     async def start(self) -> None:
         """Bring everything up; the state comes from the snapshot file now, or from the feed when it connects."""

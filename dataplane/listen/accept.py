@@ -58,10 +58,15 @@ class Service:
 
 @dataclass(slots=True)
 class Gate:
-    """What all acceptors of a worker share: whether there is room, and the counters."""
+    """What all acceptors of a worker share: whether there is room, and the counters.
+
+    `handshakes` are connections whose protocols do not exist yet, since TLS is being agreed upon: who says whether there
+    is room must count them too, or silent clients of a TLS port would take all descriptors.
+    """
 
     registry: Registry
     has_room: Callable[[], bool] = lambda: True
+    handshakes: int = 0
 
     def paused(self, reason: str) -> None:
         self.registry.value(names.ACCEPT_PAUSES, reason).value += 1
@@ -175,19 +180,28 @@ class Acceptor:
         try:
             if service.context is None:
                 await self._loop.connect_accepted_socket(make, connection)
-                return
-            await self._loop.connect_accepted_socket(
-                make,
-                connection,
-                ssl=service.context(),
-                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
-                ssl_shutdown_timeout=1.0,
-            )
+            else:
+                await self._shake_hands(make, connection, service.context())
         except (OSError, TimeoutError) as error:  # ssl.SSLError is an OSError
             if service.context is not None:
                 self._gate.registry.value(names.TLS_FAILURES, self.name).value += 1
             log.debug("%s: connection from %s failed: %s", self.name, peer, error)
             connection.close()
+
+    async def _shake_hands(
+        self, make: Callable[[], asyncio.Protocol], connection: socket.socket, context: ssl.SSLContext
+    ) -> None:
+        self._gate.handshakes += 1
+        try:
+            await self._loop.connect_accepted_socket(
+                make,
+                connection,
+                ssl=context,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S,
+                ssl_shutdown_timeout=1.0,
+            )
+        finally:
+            self._gate.handshakes -= 1
 
     def _pause(self, reason: str) -> None:
         if self.is_paused or self.is_closed:

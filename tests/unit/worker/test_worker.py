@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import ssl
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ import pytest
 from dataplane.listen.sockets import open_socket
 from dataplane.metrics import names
 from dataplane.snapshot.codec import ContractError, encode, encode_json
-from dataplane.snapshot.model import Backend, Listener, Record, Update
+from dataplane.snapshot.model import Backend, Certificate, Listener, Record, Update
 from dataplane.worker import Options, Worker
 from tests.fakes.contract import endpoint, full, partial, rule
 from tests.fakes.names import ZONE, data_in, exchange, question
@@ -186,10 +187,6 @@ async def test_a_flipped_endpoint_gets_no_new_request_and_a_new_one_does() -> No
 
 
 async def test_tls_comes_with_its_certificate() -> None:
-    import ssl
-
-    from dataplane.snapshot.model import Certificate
-
     port = unused_port()
     context = ssl.create_default_context(cadata=pem("a.com")[0])
     async with (
@@ -225,6 +222,21 @@ async def test_at_the_limit_of_connections_new_ones_wait() -> None:
         async with asyncio.timeout(5):
             assert (await second.reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200")
         second.close()
+
+
+async def test_silent_clients_of_a_tls_port_count_too() -> None:
+    port = unused_port()
+    certificate = Certificate("c", ("a.com",), *pem("a.com"))
+    async with worker(full(APP, web(port, tls=True), certificate), connections_max=2) as made:
+        silent = [await connect(port) for _ in range(3)]
+        await until(lambda: "limit" in str([labels for _, children in made.registry.read() for labels in children]))
+        assert made.connections == made.gate.handshakes == 2
+        silent[0].send(b"no TLS at all, and so much of it that it cannot be taken for a beginning")
+        silent[1].close()
+        await until(lambda: made.registry.value(names.TLS_FAILURES, "web").value == 2)
+        await until(lambda: made.connections == 1)  # the third one, which waited in the queue
+        for wire in silent:
+            wire.close()
 
 
 async def test_a_stop_lets_connections_finish() -> None:
