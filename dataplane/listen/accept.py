@@ -60,8 +60,8 @@ class Service:
 class Gate:
     """What all acceptors of a worker share: whether there is room, and the counters.
 
-    `handshakes` are connections whose protocols do not exist yet, since TLS is being agreed upon: who says whether there
-    is room must count them too, or silent clients of a TLS port would take all descriptors.
+    `handshakes` are connections that have no protocol yet, since TLS is being agreed upon: who says whether there is
+    room must count them too, or silent clients of a TLS port would take all descriptors.
     """
 
     registry: Registry
