@@ -43,8 +43,13 @@ def test_set_image_history_and_undo(cluster: Cluster, app: str) -> None:
     cluster.kubectl("set", "image", f"deployment/{app}", "echo=loopkube/echo:v2")
     cluster.kubectl("rollout", "status", f"deployment/{app}", "--timeout=60s")
     assert images(cluster, app) == {"loopkube/echo:v2"}
-    history = cluster.kubectl("rollout", "history", f"deployment/{app}").stdout.split()
-    assert {"1", "2"} <= set(history)
+    cluster.kubectl("annotate", f"deployment/{app}", "kubernetes.io/change-cause=better")
+
+    def history() -> list[list[str]]:
+        return [line.split() for line in cluster.kubectl("rollout", "history", f"deployment/{app}").stdout.splitlines()]
+
+    until("the cause of the change", lambda: ["2", "better"] in history())
+    assert ["1", "<none>"] in history()
     assert "loopkube/echo:v1" in cluster.kubectl("rollout", "history", f"deployment/{app}", "--revision=1").stdout
     cluster.kubectl("rollout", "undo", f"deployment/{app}")
     cluster.kubectl("rollout", "status", f"deployment/{app}", "--timeout=60s")

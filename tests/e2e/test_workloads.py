@@ -209,6 +209,8 @@ def test_a_daemon_set_rolls_and_back(cluster: Cluster, name: str, rolling: Objec
     cluster.kubectl("set", "image", f"daemonset/{name}", "echo=nowhere/echo:none")
     until("the broken pod", lambda: "none" in images(cluster, name).values())
     kept = before.keys() & images(cluster, name).keys()
+    history = cluster.kubectl("rollout", "history", f"daemonset/{name}").stdout
+    assert [line.split()[0] for line in history.splitlines() if line[:1].isdigit()] == ["1", "2"]
     cluster.kubectl("rollout", "undo", f"daemonset/{name}")
     rolled_out(cluster, f"daemonset/{name}")
     assert kept
