@@ -22,7 +22,7 @@ from control.api.objects import Object, annotations_of
 
 IGNORED = "not implemented by loopkube, ignored"
 _ONE_HOST = "not implemented by loopkube: every pod runs in the host's namespaces"
-_HOST_NAMES = "not implemented by loopkube: names resolve as on the host"
+_HOST_NAMES = "loopkube writes it to $LOOPKUBE_RESOLV_CONF and $LOOPKUBE_HOSTS only: names resolve as on the host"
 _SAME_USER = "not implemented by loopkube: processes run as the user who started loopkube"
 _WAITS = "not implemented by loopkube: pods that use this volume will wait in ContainerCreating"
 _NO_RUNTIME = "not implemented by loopkube: there is no container runtime"

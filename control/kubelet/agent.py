@@ -39,6 +39,7 @@ from control.kubelet.plan import FINISHED
 from control.kubelet.process import ProcessHost, ProcessState
 from control.kubelet.reclaimer import Reclaimer
 from control.kubelet.record import adopt, ghost_of, new_record, restart_init
+from control.kubelet.resolv import ClusterDns
 from control.kubelet.runner import PodRunner
 from control.kubelet.server import KubeletServer, NoLogs
 from control.kubelet.simulated.agent import SimulatedAgent
@@ -48,6 +49,7 @@ from control.mirror.mirror import Mirror
 from control.mirror.recorder import Recorder
 
 logger = logging.getLogger(__name__)
+NO_DNS = ClusterDns()
 MIRRORED = (POD, SERVICE, CONFIG_MAP, SECRET, NODE, PERSISTENT_VOLUME, PERSISTENT_VOLUME_CLAIM)
 IMAGES_MAP = ("kube-system", "loopkube-images")
 
@@ -72,6 +74,7 @@ class Agent:
         simulated_nodes: Sequence[str] = (),
         images: ImageTable | None = None,
         knobs: Knobs = FAST,
+        dns: ClusterDns = NO_DNS,
         clock: Callable[[], datetime] = utc_now,
         rng: random.Random | None = None,
     ) -> None:
@@ -93,6 +96,7 @@ class Agent:
             nodes={node.name: node for node in nodes},
             machine=machine,
             data_dir=str(data_dir),
+            dns=dns,
             handlers=Handlers(host),
             start_limit=asyncio.Semaphore(knobs.starts_max),
             probe_limit=asyncio.Semaphore(knobs.probes_max),

@@ -38,6 +38,11 @@ class Folders:
     def volume(self, name: str) -> str:
         return f"{self.pod}/.volumes/{name}"
 
+    @property
+    def etc(self) -> str:
+        """resolv.conf and hosts."""
+        return f"{self.pod}/.etc"
+
     def log(self, container: str, attempt: int) -> str:
         return f"{self.logs}/{container}/{attempt}.log"
 
@@ -97,7 +102,7 @@ def launch(
     except ConfigMissing as error:
         missing = (error.kind, error.namespace, error.name) if error.kind is not None else None
         return Refusal("config", "CreateContainerConfigError", str(error), missing)
-    env = {**own_variables(pod, container, place, root, machine), **found.env, **declared}
+    env = {**own_variables(pod, container, place, root, machine), **etc_variables(folders), **found.env, **declared}
     own = len(found.argv) - len(container.get("command") or ()) - len(container.get("args") or ())
     argv = tuple(word if at < own else expand(word, declared, env) for at, word in enumerate(found.argv))
     stop_signal = ((container.get("lifecycle") or {}).get("stopSignal")) or found.stop_signal
@@ -127,6 +132,11 @@ def launch(
         },
     )
     return Ready(process, found.image_id, stop_signal, pulled_text(container, image))
+
+
+def etc_variables(folders: Folders) -> dict[str, str]:
+    """Where the pod's own resolv.conf and hosts are, for programs that can be told (see `resolv`)."""
+    return {"LOOPKUBE_RESOLV_CONF": f"{folders.etc}/resolv.conf", "LOOPKUBE_HOSTS": f"{folders.etc}/hosts"}
 
 
 def working_directory(container: Mapping[str, Any], root: str, is_dir: Callable[[str], bool]) -> str:

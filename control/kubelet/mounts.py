@@ -91,6 +91,24 @@ def write_files(volume: Volume, folder: Path) -> None:
             path.unlink()
 
 
+def write_etc(etc: Volume, folders: Folders) -> None:
+    """The pod's resolv.conf and hosts."""
+    folder = Path(folders.etc)
+    folder.mkdir(parents=True, exist_ok=True)
+    write_files(etc, folder)
+
+
+def link_etc(root: Path, folders: Folders) -> None:
+    """Shows them at etc/ below a container's directory, unless a volume is mounted there."""
+    if (root / "etc").is_symlink():
+        return
+    for name in ("resolv.conf", "hosts"):
+        link = root / "etc" / name
+        if not link.exists() and not link.is_symlink():
+            link.parent.mkdir(exist_ok=True)
+            link.symlink_to(Path(folders.etc) / name)
+
+
 def make_root(container: Mapping[str, Any], folders: Folders, cwd: str) -> None:
     """The container's directory with its volumes linked in; an earlier attempt's files are left as they are."""
     root = Path(folders.root(container["name"]))
@@ -105,6 +123,7 @@ def make_root(container: Mapping[str, Any], folders: Folders, cwd: str) -> None:
             raise BadPath(f"volume {mount['name']} cannot be mounted at {mount.get('mountPath')!r}")
         clear_place(link, root)
         link.symlink_to(target)
+    link_etc(root, folders)
     if cwd.startswith(f"{root}/"):
         Path(cwd).mkdir(parents=True, exist_ok=True)
     termination_path(container, root).parent.mkdir(parents=True, exist_ok=True)

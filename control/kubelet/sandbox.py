@@ -20,6 +20,7 @@ from control.kubelet.claims import claimed
 from control.kubelet.launch import Folders
 from control.kubelet.network.loopback import PoolEmpty
 from control.kubelet.record import PodRecord, containers_of
+from control.kubelet.resolv import etc_of, resolver_of
 from control.kubelet.volumes import Volume, VolumeUnavailable, volume
 from control.kubelet.ward import Ward
 
@@ -53,6 +54,8 @@ class Sandbox:
             self.open(pod)
 
     def put_volumes(self, pod: Object) -> None:
+        etc, _ = etc_of(pod, self.record.pod_ip, self.ward.dns)
+        mounts.write_etc(etc, self.folders)
         mounts.write_volumes([self.volume(pod, spec) for spec in spec_of(pod).get("volumes") or ()], self.folders)
 
     def volume(self, pod: Object, spec: Mapping[str, Any]) -> Volume:
@@ -87,6 +90,8 @@ class Sandbox:
 
     def open(self, pod: Object) -> None:
         self.record.sandbox = "ready"
+        for problem in resolver_of(pod, self.ward.dns)[1]:
+            self.ward.say(pod, "Warning", "DNSConfigForming", problem)
         for _, spec in containers_of(pod):
             if spec.get("volumeMounts"):
                 self.ward.say(pod, "Warning", "VolumeNotMounted", volumes_text(spec, self.folders), spec["name"])

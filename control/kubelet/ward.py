@@ -25,6 +25,7 @@ from control.kubelet.knobs import Knobs
 from control.kubelet.launch import Folders, folders_of
 from control.kubelet.nodes import Machine, NodeIdentity, capacity
 from control.kubelet.process import ProcessHost
+from control.kubelet.resolv import ClusterDns
 from control.mirror.client import Client
 from control.mirror.mirror import Mirror
 from control.mirror.recorder import Recorder
@@ -61,6 +62,7 @@ class Ward:
     handlers: Handlers
     start_limit: asyncio.Semaphore
     probe_limit: asyncio.Semaphore
+    dns: ClusterDns = field(default_factory=ClusterDns)
     variables: Mapping[str, str] = field(default_factory=lambda: dict(os.environ))
     tasks: set[asyncio.Task[Any]] = field(default_factory=set)
     on_finished: Callable[[str], None] = lambda uid: None

@@ -82,7 +82,14 @@ class InProcess:
         )
         await self._control.start()
         client = self._control.server.client("system:node:loopkube", ("system:nodes", "system:masters"))
-        self._node = NodePlane(settings, folders, client, LocalHost(self._table), ready=_Ready("node", self._say))
+        self._node = NodePlane(
+            settings,
+            folders,
+            client,
+            LocalHost(self._table),
+            dns_port=self.ports["dns"],
+            ready=_Ready("node", self._say),
+        )
         await self._node.start()
         # by name: a worker is told by its command line, here as there, and is imported by nobody (ARCHITECTURE.md)
         program: Any = importlib.import_module("dataplane.worker")

@@ -15,8 +15,10 @@ from control.kubelet.knobs import FAST, REALISTIC, Knobs
 from control.kubelet.network.loopback import Loopback
 from control.kubelet.nodes import NodeIdentity
 from control.kubelet.process import ProcessHost
+from control.kubelet.resolv import ClusterDns
 from control.mirror.client import Client
 from control.supervise.ready import ReadyPipe
+from control.supervise.resolvers import resolv_conf
 
 
 def images_of(file: str) -> ImageTable:
@@ -38,7 +40,14 @@ class NodePlane:
     """`await start()`, `await stop()`; `wait` raises ConnectionError when the supervisor is gone."""
 
     def __init__(
-        self, settings: Settings, folders: Folders, client: Client, host: ProcessHost, *, ready: ReadyPipe
+        self,
+        settings: Settings,
+        folders: Folders,
+        client: Client,
+        host: ProcessHost,
+        *,
+        dns_port: int,
+        ready: ReadyPipe,
     ) -> None:
         addresses = settings.addresses
         identities = [
@@ -57,6 +66,7 @@ class NodePlane:
             simulated_nodes=settings.simulated_node_names,
             images=images_of(settings.images_file),
             knobs=knobs_of(settings),
+            dns=ClusterDns(addresses.dns_service_ip(), dns_port, host=resolv_conf()),
         )
 
     async def start(self) -> None:

@@ -37,13 +37,17 @@ def _tried(address: str, port: int) -> int:
     return port
 
 
+def resolv_conf(path: Path = RESOLV_CONF) -> str:
+    """What it says; nothing if there is none."""
+    try:
+        return path.read_text(errors="replace")
+    except OSError:
+        return ""
+
+
 def upstreams(own: str, path: Path = RESOLV_CONF) -> tuple[tuple[str, int], ...]:
     """The machine's resolvers but ourselves; none if it has none. Read once, as CoreDNS reads it."""
-    try:
-        text = path.read_text(errors="replace")
-    except OSError:
-        return ()
-    words = [line.split() for line in text.splitlines()]
+    words = [line.split() for line in resolv_conf(path).splitlines()]
     given = [line[1] for line in words if len(line) > 1 and line[0] == "nameserver"]
     return tuple((each, DNS_PORT) for each in given[:NAMESERVERS_MAX] if each != own and _is_address(each))
 

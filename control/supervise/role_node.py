@@ -44,7 +44,7 @@ async def begin(settings: Settings, folders: Folders, arguments: list[str]) -> R
         ),
         user_agent="loopkube-node",
     )
-    plane = NodePlane(settings, folders, client, host, ready=ReadyPipe(options.ready_fd))
+    plane = NodePlane(settings, folders, client, host, dns_port=options.dns_port, ready=ReadyPipe(options.ready_fd))
     await plane.start()
     return NodeRole(plane, client, host)
 

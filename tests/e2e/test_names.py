@@ -11,7 +11,7 @@ import dns.query
 import dns.resolver
 import pytest
 
-from tests.e2e.clients import cluster_ip, service
+from tests.e2e.clients import cluster_ip, echo_pod, service, wait_ready
 from tests.e2e.conftest import Cluster, run, until
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
@@ -24,17 +24,13 @@ class Names:
     def __init__(self, cluster: Cluster) -> None:
         address, _, port = cluster.status()["dns"].rpartition(":")
         self.address, self.port = address, int(port)
-
-    def resolver(self, *search: str, ndots: int = 5) -> dns.resolver.Resolver:
-        made = dns.resolver.Resolver(configure=False)
-        made.nameservers, made.port, made.lifetime, made.ndots = [self.address], self.port, 5.0, ndots
-        made.search = [dns.name.from_text(each) for each in search]
-        return made
+        self.resolver = dns.resolver.Resolver(configure=False)
+        self.resolver.nameservers, self.resolver.port, self.resolver.lifetime = [address], self.port, 5.0
 
     def __call__(self, name: str, type_: str = "A") -> list[str]:
         """The answer's data, sorted; the name of the exception where there is none."""
         try:
-            return sorted(each.to_text() for each in self.resolver().resolve(name, type_))
+            return sorted(each.to_text() for each in self.resolver.resolve(name, type_))
         except dns.resolver.NXDOMAIN:
             return ["NXDOMAIN"]
         except dns.resolver.NoAnswer:
@@ -136,14 +132,22 @@ def test_an_external_name_is_an_alias(cluster: Cluster, names: Names) -> None:
     until("no alias", lambda: names(f"far.{ZONE}", "CNAME") == ["NXDOMAIN"])
 
 
-def test_search_and_ndots_as_a_pods_resolver_has_them(cluster: Cluster, names: Names) -> None:
-    search = ("default.svc.cluster.local", "svc.cluster.local", "cluster.local")
-    pod = names.resolver(*search)
+def test_a_resolver_with_the_pods_resolv_conf_walks_its_search_path(cluster: Cluster, names: Names) -> None:
+    pod = echo_pod("searcher")
+    pod["spec"]["dnsConfig"] = {"searches": ["mine.example"]}
+    cluster.apply(pod)
+    wait_ready(cluster, "searcher")
+    uid = cluster.get("pod", "searcher")["metadata"]["uid"]
+    file = cluster.folder / "pods" / uid / "echo" / "etc" / "resolv.conf"
+    assert "mine.example" in file.read_text()
+    resolver = dns.resolver.Resolver(str(file))
+    resolver.port = names.port
+    assert resolver.nameservers == [names.address]
+    assert resolver.ndots == 5
     api = cluster_ip(cluster, "kubernetes")
     for name in ("kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"):
-        assert [each.to_text() for each in pod.resolve(name, search=True)] == [api]
-    with pytest.raises(dns.resolver.NXDOMAIN):
-        names.resolver(*search[1:]).resolve("nobody.default.svc.cluster.local.")
+        assert [each.to_text() for each in resolver.resolve(name, search=True)] == [api]
+    cluster.kubectl("delete", "pod", "searcher", "--wait=false")
 
 
 def test_tcp_and_dig(cluster: Cluster, names: Names) -> None:
