@@ -130,6 +130,7 @@ class Steady:
         while (now := time.monotonic()) < self._begin + self._seconds:
             self._send_due(now)
             await asyncio.sleep(TICK_S)
+        self._send_due(time.monotonic())  # an open loop leaves nothing out, however late it is
         until = time.monotonic() + ANSWER_MAX_S
         while self._unanswered and time.monotonic() < until:
             await asyncio.sleep(TICK_S)
@@ -139,7 +140,7 @@ class Steady:
         return Seen(self._sent, p99_s, dict(self._lost), self._late_max_s)
 
     def _send_due(self, now: float) -> None:
-        due = int((now - self._begin) * self._rate)
+        due = int(min(now - self._begin, self._seconds) * self._rate)
         if self._sent < due:
             self._late_max_s = max(self._late_max_s, now - self._begin - self._sent / self._rate)
         while self._sent < due:

@@ -106,7 +106,7 @@ class HttpProxy:
             f"{len(self.tunnels)} tunnels{', draining' if self.draining else ''})"
         )
 
-    def statistics(self) -> dict[str, int | bool]:
+    def statistics(self) -> dict[str, int]:
         """Numbers for the admin page and for tests."""
         return {
             "clients": len(self.clients),
@@ -114,7 +114,7 @@ class HttpProxy:
             "tunnels": len(self.tunnels),
             "dialing": len(self._dials),
             "refused": self.refused,
-            "draining": self.draining,
+            "draining": int(self.draining),
         }
 
     def protocol_factory(

@@ -53,7 +53,7 @@ async def driven(answers: list[bytes]) -> Seen:
 
 async def test_what_is_due_is_sent_and_answered() -> None:
     seen = await driven([ANSWER])
-    assert seen.requests == Server.requests > 0
+    assert seen.requests == Server.requests == RATE * SECONDS
     assert seen.lost == {}
     assert Server.closing == seen.requests // NEW_EVERY
     assert Server.connections >= CONNECTIONS + Server.closing
