@@ -230,6 +230,7 @@ class Relay:
             if backend.feedback is not None and failure != "overload":
                 backend.answered(endpoint, failure is None, self._connect_s, self._relays.clock())
             if failure is None or self.state not in ("dialing", "dialing-ended"):
+                self._dial = None  # or this task would live as long as the connection
                 return
             endpoint.failed += 1
             following = self._lease(tried) if failure != "overload" and len(tried) < tries else None

@@ -77,7 +77,7 @@ class Downstream(Answering, asyncio.Protocol):
         self._buffered = 0
         self._held = b""  # of the next head, or requests to come
         self._seen = 0  # how much of it was searched for the end of a head
-        self._pauses: set[str] = set()
+        self._pauses: frozenset[str] = frozenset()  # a set of its own would be a tenth of an idle connection's memory
         self._pumping = False
         self._reading = False  # a request's body
         self._left = 0
@@ -305,18 +305,18 @@ class Downstream(Answering, asyncio.Protocol):
         """Do not read from the client, for this reason."""
         if not self._pauses and not self.transport.is_closing():
             self.transport.pause_reading()
-        self._pauses.add(reason)
+        self._pauses |= {reason}
 
     def resume(self, reason: str) -> None:
         """This reason is gone."""
         if reason in self._pauses:
-            self._pauses.discard(reason)
+            self._pauses -= {reason}
             if not self._pauses and not self.transport.is_closing():
                 self.transport.resume_reading()
 
     def unpause(self) -> None:
         """Whatever the reasons were, they are gone."""
-        for reason in tuple(self._pauses):
+        for reason in self._pauses:
             self.resume(reason)
 
     def set_deadline(self, deadline: float) -> None:

@@ -41,6 +41,15 @@ async def test_an_endpoint_may_speak_first() -> None:
         assert (await tested.flow()).outcome == "ok"
 
 
+async def test_an_open_connection_keeps_no_task() -> None:
+    async with origin(echo=b"ready") as app, relayed(app) as tested:
+        client = await tested.client()
+        assert await client.exactly(5) == b"ready"
+        await until(lambda: [each._dial for each in tested.relays._live] == [None])
+        client.close()
+        assert (await tested.flow()).outcome == "ok"
+
+
 async def test_a_client_that_has_ended_its_side_still_gets_the_answer() -> None:
     async with origin() as app, relayed(app) as tested:
         client = await tested.client()
