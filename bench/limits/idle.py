@@ -34,7 +34,8 @@ from bench.peers.processes import Missing
 
 PEERS: dict[str, Start] = {"loopkube": loopkube.start, "nginx": nginx.start, "haproxy": haproxy.start}
 MODES: tuple[Mode, ...] = ("http", "tcp")
-WARM_UP = 200  # connections made and closed before the first look: code that has run once has its memory
+WARM_UP = 200  # connections made and closed before the first look, so that code has run and its caches are there
+WARM_UP_REQUESTS = 25  # on each: loopkube keeps the newest 4,096 requests' records, however many clients there are
 DESCRIPTORS_RESERVED = 200  # of a proxy, for everything but relayed connections; loopkube's worker keeps 128 back
 SETTLE_S = 1.0
 REQUEST = f"GET / HTTP/1.1\r\nHost: {HOST}\r\n\r\n".encode()
@@ -67,13 +68,14 @@ class Clients:
         for sock in self._open:
             sock.close()
 
-    def connect(self, count: int) -> None:
+    def connect(self, count: int, requests: int = 1) -> None:
         for _ in range(count):
             sock = socket.create_connection(("127.0.0.1", self._port), ANSWER_MAX_S)
             self._open.append(sock)
-            sock.sendall(REQUEST)
-            if not sock.recv(4096).startswith(b"HTTP/1.1 200"):
-                raise SystemExit("a client was not answered with 200")
+            for _ in range(requests):
+                sock.sendall(REQUEST)
+                if not sock.recv(4096).startswith(b"HTTP/1.1 200"):
+                    raise SystemExit("a client was not answered with 200")
 
     def lost(self) -> int:
         """How many the proxy has closed, though nobody's time was up."""
@@ -88,7 +90,7 @@ class Clients:
 def measure_peer(peer: Peer, mode: Mode, connections: int, seconds: float) -> list[Figure]:
     """Memory of a connection and CPU of them all while nothing happens."""
     with Clients(peer.port) as warming:
-        warming.connect(WARM_UP)
+        warming.connect(WARM_UP, WARM_UP_REQUESTS)
     time.sleep(SETTLE_S)
     before = pss_bytes(peer.pid)
     with Clients(peer.port) as clients:

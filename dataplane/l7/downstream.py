@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from dataplane.l7.answering import Answering
 from dataplane.l7.chunked import ChunkedDecoder
@@ -52,6 +52,9 @@ if TYPE_CHECKING:
     from dataplane.l7.sides import EndpointSide
 
 
+NO_PAUSES: Final[frozenset[str]] = frozenset()  # one for all: its own would be a tenth of an idle connection's memory
+
+
 class Downstream(Answering, asyncio.Protocol):
     """A client's connection."""
 
@@ -77,7 +80,7 @@ class Downstream(Answering, asyncio.Protocol):
         self._buffered = 0
         self._held = b""  # of the next head, or requests to come
         self._seen = 0  # how much of it was searched for the end of a head
-        self._pauses: frozenset[str] = frozenset()  # a set of its own would be a tenth of an idle connection's memory
+        self._pauses = NO_PAUSES
         self._pumping = False
         self._reading = False  # a request's body
         self._left = 0
@@ -277,7 +280,7 @@ class Downstream(Answering, asyncio.Protocol):
         self._decoder = None
         self.set_deadline(now + self.proxy.limits.linger_timeout_s)
         if still_sending and not self.half_closed and self.transport.can_write_eof():
-            self.unpause()
+            self.resume()
             self.transport.write_eof()
         else:
             self.transport.close()
@@ -307,17 +310,12 @@ class Downstream(Answering, asyncio.Protocol):
             self.transport.pause_reading()
         self._pauses |= {reason}
 
-    def resume(self, reason: str) -> None:
-        """This reason is gone."""
-        if reason in self._pauses:
-            self._pauses -= {reason}
-            if not self._pauses and not self.transport.is_closing():
-                self.transport.resume_reading()
-
-    def unpause(self) -> None:
-        """Whatever the reasons were, they are gone."""
-        for reason in self._pauses:
-            self.resume(reason)
+    def resume(self, reason: str = "") -> None:
+        """This reason is gone, or all are."""
+        left = self._pauses - {reason} if reason else NO_PAUSES
+        if self._pauses and not left and not self.transport.is_closing():
+            self.transport.resume_reading()
+        self._pauses = left or NO_PAUSES
 
     def set_deadline(self, deadline: float) -> None:
         """What is awaited now must come until then."""

@@ -90,7 +90,7 @@ class Tunnel:
         proxy.tunnels.add(self)
         if client.full:
             upstream.transport.pause_reading()
-        client.unpause()
+        client.resume()
         self.moved(len(first), from_client=True)
         if first:
             upstream.transport.write(first)
