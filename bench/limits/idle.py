@@ -2,10 +2,11 @@
 
     python -m bench.limits.idle [--connections 10000] [--seconds 10] [--json FILE]
 
-Each proxy is started anew, has its one worker process measured (PSS, which for a lone process is what it costs the
-machine), gets the connections, and is measured again; the difference over their number is a connection's memory. Each
-connection has had one request answered, so whatever a proxy keeps between requests is there. The kernel's socket
-buffers belong to no process and cost the same under each.
+Each proxy is started anew and gets half of the connections, its one worker process is measured (PSS, which for a lone
+process is what it costs the machine), it gets the other half and is measured again; the difference over their number
+is a connection's memory. The first half fills what the process had free from its start. Each connection has had one
+request answered, so whatever a proxy keeps between requests is there. The kernel's socket buffers belong to no process
+and cost the same under each.
 
 In TCP mode a connection is a pair: the client's and the endpoint's, and both are held open. That takes two descriptors
 a connection in one process, so where the limit on descriptors does not allow the number asked for, all proxies and
@@ -91,12 +92,14 @@ def measure_peer(peer: Peer, mode: Mode, connections: int, seconds: float) -> li
     """Memory of a connection and CPU of them all while nothing happens."""
     with Clients(peer.port) as warming:
         warming.connect(WARM_UP, WARM_UP_REQUESTS)
-    time.sleep(SETTLE_S)
-    before = pss_bytes(peer.pid)
     with Clients(peer.port) as clients:
-        clients.connect(connections)
+        first = connections // 2
+        clients.connect(first)
         time.sleep(SETTLE_S)
-        each = (pss_bytes(peer.pid) - before) / connections
+        before = pss_bytes(peer.pid)
+        clients.connect(connections - first)
+        time.sleep(SETTLE_S)
+        each = (pss_bytes(peer.pid) - before) / (connections - first)
         used, began = cpu_s(peer.pid), time.monotonic()
         time.sleep(seconds)
         share = (cpu_s(peer.pid) - used) / (time.monotonic() - began)
