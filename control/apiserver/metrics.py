@@ -39,17 +39,26 @@ FETCH_TIMEOUT_S = 5.0  # the sockets are on this machine: whoever takes longer i
 
 
 class Metrics:
-    """`resolution_s` is how fine the measuring is while somebody asks. Reads once when it starts, then by itself."""
+    """`resolution_s` is how fine the measuring is while somebody asks; `scale`: see `metrics_rates`.
+
+    Reads once when it starts, then by itself.
+    """
 
     def __init__(
-        self, context: Context, kubelet: Path | None, workers: Sequence[Path] = (), *, resolution_s: float = REST_S
+        self,
+        context: Context,
+        kubelet: Path | None,
+        workers: Sequence[Path] = (),
+        *,
+        resolution_s: float = REST_S,
+        scale: float = 1.0,
     ) -> None:
         self._context = context
         self._kubelet = kubelet
         self._workers = tuple(workers)
         self._resolution_s = min(resolution_s, REST_S)
-        self._usages = Usages(min(FRESH_S, resolution_s))
-        self._requests = Requests()
+        self._usages = Usages(min(FRESH_S, resolution_s), scale)
+        self._requests = Requests(scale)
         self._asked_at = float("-inf")
         self._asked = asyncio.Event()
         self._sessions: dict[Path, aiohttp.ClientSession] = {}

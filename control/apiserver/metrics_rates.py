@@ -6,6 +6,9 @@ container's at its start, which the summary tells, a worker's at nothing. A cont
 reading is measured from its start, once that is `FRESH_S` ago (metrics-server's freshContainerMinMetricsResolution, or
 the resolution where that is finer); until then it has no value, and a pod has one only when all its containers have.
 The first reading of all gives no value: whatever runs then may have run for days.
+
+Times and windows are cluster time, as everything in the API; rates are per second of the machine, which is what load is
+made of. `scale` is how many of the former one of the latter has.
 """
 
 from __future__ import annotations
@@ -50,8 +53,9 @@ class _Reading(NamedTuple):
 class Usages:
     """The kubelet's side: `take` summaries, then look at `pods` (by namespace and name) and `nodes`."""
 
-    def __init__(self, fresh_s: float = FRESH_S) -> None:
-        self._fresh_s = fresh_s
+    def __init__(self, fresh_s: float = FRESH_S, scale: float = 1.0) -> None:
+        self._fresh_s = fresh_s * scale
+        self._scale = scale
         self._last: dict[tuple[str, str], _Reading] = {}  # (pod's UID, container)
         self._last_at: datetime | None = None
         self.pods: dict[Key, PodUsage] = {}
@@ -103,7 +107,7 @@ class Usages:
         seconds = (now.at - before.at).total_seconds()
         if seconds <= 0:
             return None, 0.0
-        return Rate(int((now.cpu_ns - before.cpu_ns) / seconds), now.memory_bytes), seconds
+        return Rate(int((now.cpu_ns - before.cpu_ns) / seconds * self._scale), now.memory_bytes), seconds
 
 
 def _reading(container: Object) -> _Reading:
@@ -156,7 +160,8 @@ def _key(text: str) -> Key | None:
 class Requests:
     """The workers' side: `take` every worker's counters, then look at `per_second`."""
 
-    def __init__(self) -> None:
+    def __init__(self, scale: float = 1.0) -> None:
+        self._scale = scale
         self._last: dict[str, Counters] = {}
         self._at: datetime | None = None
         self.per_second: dict[Series, float] = {}
@@ -173,6 +178,6 @@ class Requests:
                 for series, count in counters.items():
                     before = last.get(series, 0.0)
                     grown = count - before if count >= before else count
-                    self.per_second[series] = self.per_second.get(series, 0.0) + grown / self.window_s
+                    self.per_second[series] = self.per_second.get(series, 0.0) + grown / self.window_s * self._scale
         self._last = {**self._last, **workers}
         self._at = now

@@ -87,7 +87,10 @@ class _Server(web.Server):
 
 
 class ApiServer:
-    """`clock` gives aware datetimes; `rng` makes UIDs and name suffixes, so it is the system's unless in tests."""
+    """`clock` gives aware datetimes, `time_scale` of its seconds a second.
+
+    `rng` makes UIDs and name suffixes, so it is the system's unless in tests.
+    """
 
     def __init__(
         self,
@@ -102,6 +105,7 @@ class ApiServer:
         dns: tuple[str, int] | None = None,
         node_port_range: tuple[int, int] = (30000, 32767),
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
+        time_scale: float = 1.0,
         rng: Random | None = None,
     ) -> None:
         self.context = Context(
@@ -116,7 +120,9 @@ class ApiServer:
         self._dns = dns
         self._logs = Logs(kubelet_socket)
         self._subresources = Subresources(self.context, auth, self._logs)
-        self.metrics = Metrics(self.context, kubelet_socket, worker_sockets, resolution_s=metrics_resolution_s)
+        self.metrics = Metrics(
+            self.context, kubelet_socket, worker_sockets, resolution_s=metrics_resolution_s, scale=time_scale
+        )
         self.handlers = Handlers(self.context, Documents(lambda: self.address), self._subresources, self.metrics)
         self._runner: web.ServerRunner | None = None
         self._flows: set[Flow] = set()

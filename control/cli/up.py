@@ -18,7 +18,7 @@ import click
 
 from control.cli.connection import folders_of, options_of, which_cluster
 from control.config.folders import Folders
-from control.config.settings import SLOTS, Settings, SettingsError, check, choose_network, loopback
+from control.config.settings import SLOTS, Settings, SettingsError, check, choose_network, loopback, time_scale_of
 
 READY_MAX_S = 60.0
 WANTED = {"control": {"API server", "controllers", "publisher"}, "node": {"nodes"}}  # and each worker's "routes"
@@ -41,6 +41,8 @@ Examples:
 @click.option("--network", default="auto", show_default=True, help="auto or loopback.")
 @click.option("--profile", type=click.Choice(["fast", "realistic"]), default="fast", show_default=True,
               help="Delays between a change and its effect: none, or as Kubernetes has them.")  # fmt: skip
+@click.option("--time-scale", default="1", show_default=True, metavar="N",
+              help="Controllers' and kubelets' time runs N times as fast; the data plane's never does.")  # fmt: skip
 @click.option("--api-port", default=6443, show_default=True, help="Kubernetes API, HTTPS; 0 takes any free port.")
 @click.option("--http-port", default=8080, show_default=True, help="Ingress, HTTP.")
 @click.option("--https-port", default=8443, show_default=True, help="Ingress, HTTPS.")
@@ -58,6 +60,7 @@ def command(
     workers: int,
     network: str,
     profile: Any,
+    time_scale: str,
     api_port: int,
     http_port: int,
     https_port: int,
@@ -81,6 +84,7 @@ def command(
             network=mode,
             network_reason=reason,
             profile=profile,
+            time_scale=time_scale_of(time_scale),
             api_port=api_port,
             http_port=http_port,
             https_port=https_port,
@@ -88,7 +92,9 @@ def command(
         )
     )
     prepare(settings, folders)
-    click.echo(f"{name}: network {mode} ({reason})")
+    click.echo(
+        f"{name}: network {mode} ({reason})" + (f", time {time_scale} times as fast" if settings.time_scale > 1 else "")
+    )
     if in_process:
         _run_here(settings, folders, manifests)
         return

@@ -16,6 +16,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from control.config.clock import REAL, Clock
 from control.config.settings import Settings, SettingsError
 
 FORMAT = 1
@@ -48,6 +49,10 @@ class Folders:
     @property
     def cluster_file(self) -> Path:
         return self.data / "cluster.json"
+
+    @property
+    def clock_file(self) -> Path:
+        return self.data / "clock.json"
 
     @property
     def store(self) -> Path:
@@ -110,10 +115,26 @@ class Folders:
         return fd
 
     def save(self, settings: Settings) -> None:
-        text = json.dumps({"format": FORMAT, "settings": settings.to_json()}, indent=1)
-        beside = self.cluster_file.with_suffix(".new")
-        beside.write_text(text)
-        beside.replace(self.cluster_file)
+        _write(self.cluster_file, {"format": FORMAT, "settings": settings.to_json()})
+
+    def save_clock(self, clock: Clock, mark: float) -> None:
+        """A clock that is the machine's leaves no file. `mark`: see clock.py."""
+        if clock.is_machine_time:
+            self.clock_file.unlink(missing_ok=True)
+        else:
+            _write(self.clock_file, {**clock.to_json(), "mark": mark})
+
+    def load_clock(self) -> tuple[Clock, float]:
+        """The cluster's clock and the newest mark; raises SettingsError for a damaged file."""
+        try:
+            value = json.loads(self.clock_file.read_text())
+            return Clock.from_json(value), float(value["mark"])
+        except FileNotFoundError:
+            return REAL, 0.0
+        except (ValueError, KeyError, TypeError) as error:
+            raise SettingsError(
+                f"{self.clock_file} is damaged ({error}): remove it, and cluster time begins at the machine's again"
+            ) from error
 
     def load(self) -> Settings | None:
         """The settings of the last `up`; None for a new folder. Raises SettingsError for a newer or damaged one."""
@@ -133,3 +154,9 @@ class Folders:
                 "upgrade loopkube or choose another --data-dir"
             )
         return Settings.from_json(settings)
+
+
+def _write(file: Path, value: object) -> None:
+    beside = file.with_suffix(".new")
+    beside.write_text(json.dumps(value, indent=1))
+    beside.replace(file)

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from ipaddress import IPv4Address, IPv4Network
 from typing import Any, Literal
 
+from control.config.clock import SCALE_MAX
 from control.config.profile import PROFILES, Delays, ProfileName
 
 NetworkMode = Literal["loopback"]
@@ -78,6 +79,7 @@ class Settings:
     network: NetworkMode = "loopback"
     network_reason: str = ""
     profile: ProfileName = "fast"
+    time_scale: float = 1.0  # cluster seconds a second, see clock.py
     api_port: int = 6443
     http_port: int = 8080
     https_port: int = 8443
@@ -122,6 +124,8 @@ def check(settings: Settings) -> Settings:
         raise SettingsError(f"--simulated-nodes {settings.simulated_nodes}: between 0 and {SIMULATED_MAX}")
     if not 1 <= settings.workers <= WORKERS_MAX:
         raise SettingsError(f"--workers {settings.workers}: between 1 and {WORKERS_MAX}")
+    if not 1 <= settings.time_scale <= SCALE_MAX:  # NaN neither
+        raise SettingsError(f"--time-scale {settings.time_scale:g}: a number between 1 and {SCALE_MAX:g}")
     ports = {"--api-port": settings.api_port, "--http-port": settings.http_port, "--https-port": settings.https_port}
     for option, port in ports.items():
         if not 0 <= port <= 65535:
@@ -130,6 +134,14 @@ def check(settings: Settings) -> Settings:
     if len(set(fixed)) != len(fixed):
         raise SettingsError("--api-port, --http-port and --https-port must differ from each other")
     return settings
+
+
+def time_scale_of(asked: str) -> float:
+    """What `--time-scale asked` means; its range is for `check`. Raises SettingsError."""
+    try:
+        return float(asked)
+    except ValueError:
+        raise SettingsError(f"--time-scale {asked!r}: a number between 1 and {SCALE_MAX:g}") from None
 
 
 def choose_network(asked: str) -> tuple[NetworkMode, str]:

@@ -6,7 +6,8 @@ and no two workers ever hold the same key. A failed key comes back after 5 ms, 1
 (`DefaultTypedControllerRateLimiter`); a success forgets the count. A key may also be asked for at a later time; of
 several times the earliest counts, and any other reason to look at it counts too.
 
-Times are monotonic seconds, given by the caller.
+Times are monotonic seconds of the machine, given by the caller: what a failing key asks again is a server that is no
+faster when cluster time is. Only the longest back-off is a cluster duration.
 """
 
 from __future__ import annotations
@@ -20,15 +21,16 @@ BACKOFF_FIRST_S = 0.005
 BACKOFF_MAX_S = 1000.0
 
 
-def backoff_s(failures: int) -> float:
+def backoff_s(failures: int, max_s: float = BACKOFF_MAX_S) -> float:
     """How long to wait after that many failures in a row (1, 2, ...)."""
-    return min(BACKOFF_MAX_S, BACKOFF_FIRST_S * 2.0 ** min(failures - 1, 40))
+    return min(max_s, BACKOFF_FIRST_S * 2.0 ** min(failures - 1, 40))
 
 
 class Queue:
     """Keys to be looked at. `pop` hands one out; give it back with `done`, after `fail` or `forget`."""
 
-    def __init__(self) -> None:
+    def __init__(self, backoff_max_s: float = BACKOFF_MAX_S) -> None:
+        self._backoff_max_s = backoff_max_s
         self._ready: deque[Key] = deque()
         self._waiting: set[Key] = set()  # in `_ready`, or dirty while in `_held`
         self._held: set[Key] = set()
@@ -65,7 +67,7 @@ class Queue:
     def fail(self, key: Key, now: float) -> float:
         """The key's work failed: it comes back after its back-off, which is returned."""
         failures = self._failures[key] = self._failures.get(key, 0) + 1
-        delay_s = backoff_s(failures)
+        delay_s = backoff_s(failures, self._backoff_max_s)
         self.add_at(key, now + delay_s)
         return delay_s
 

@@ -18,22 +18,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from functools import partial
 
 from control.api.kinds import Kind
 from control.api.objects import Key, Object
+from control.config.clock import REAL, Clock
 from control.controllers.action import Action, Emit, Outcome
 from control.controllers.controller import Controller, Wakes
 from control.controllers.perform import Performer, Refused, Stopped
-from control.controllers.queue import Queue
+from control.controllers.queue import BACKOFF_MAX_S, Queue
 from control.controllers.waves import Deed, waves
 from control.mirror.client import Client
 from control.mirror.mirror import Mirror
-from control.mirror.recorder import Recorder, utc_now
+from control.mirror.recorder import Recorder
 
 logger = logging.getLogger(__name__)
 
@@ -58,7 +58,7 @@ class _Desk:
     controller: Controller
     recorder: Recorder
     concurrency: int
-    queue: Queue = field(default_factory=Queue)
+    queue: Queue
     tally: Tally = field(default_factory=Tally)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -66,7 +66,7 @@ class _Desk:
 class Runner:
     """Runs `controllers` over `mirror` (which somebody else starts and closes) from when it is synced.
 
-    `clock` is the time of day that `reconcile` gets.
+    `clock` tells the time of day that `reconcile` gets, and how long its durations take here.
     """
 
     def __init__(
@@ -75,13 +75,18 @@ class Runner:
         mirror: Mirror,
         controllers: Sequence[Controller],
         *,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Clock = REAL,
     ) -> None:
         self._mirror = mirror
         self._clock = clock
         self._performer = Performer(client, mirror)
         self._desks = [
-            _Desk(each, Recorder(client, each.name, clock=clock), int(getattr(each, "concurrency", 1)))
+            _Desk(
+                each,
+                Recorder(client, each.name, clock=clock.now),
+                int(getattr(each, "concurrency", 1)),
+                Queue(clock.delay_s(BACKOFF_MAX_S)),
+            )
             for each in controllers
         ]
         self._watchers: dict[Kind, list[tuple[_Desk, Wakes]]] = {}
@@ -199,7 +204,7 @@ class Runner:
                 desk.queue.done(key)
                 continue
             if outcome.wake_at is not None:
-                delay_s = (outcome.wake_at - self._clock()).total_seconds()
+                delay_s = self._clock.delay_s((outcome.wake_at - self._clock.now()).total_seconds())
                 desk.queue.add_at(key, loop.time() + max(0.0, delay_s))
             if outcome.actions:
                 task = loop.create_task(self._perform(desk, key, outcome), name=desk.controller.name)
@@ -213,7 +218,7 @@ class Runner:
     def _reconcile(self, desk: _Desk, key: Key, loop: asyncio.AbstractEventLoop) -> Outcome | None:
         desk.tally.reconciles += 1
         try:
-            return desk.controller.reconcile(self._mirror.world, key, self._clock())
+            return desk.controller.reconcile(self._mirror.world, key, self._clock.now())
         except Exception as error:
             desk.tally.failures += 1
             first = desk.queue.failures(key) == 0

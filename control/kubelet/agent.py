@@ -12,8 +12,7 @@ import asyncio
 import json
 import logging
 import random
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,8 @@ from control.api.kinds import (
     Kind,
 )
 from control.api.objects import Object, meta, name_of, namespace_of, spec_of, status_of, uid_of
+from control.config.clock import REAL, Clock
+from control.kubelet.clocked import in_cluster_time
 from control.kubelet.heartbeat import Heartbeat, read_machine
 from control.kubelet.hooks import Handlers
 from control.kubelet.images.table import ImageTable, ImageTableError, Row, parse_rows
@@ -54,10 +55,6 @@ MIRRORED = (POD, SERVICE, CONFIG_MAP, SECRET, NODE, PERSISTENT_VOLUME, PERSISTEN
 IMAGES_MAP = ("kube-system", "loopkube-images")
 
 
-def utc_now() -> datetime:
-    return datetime.now(UTC)
-
-
 class Agent:
     """`run` works until it is cancelled or `stop` is called; pods go on without it."""
 
@@ -75,13 +72,13 @@ class Agent:
         images: ImageTable | None = None,
         knobs: Knobs = FAST,
         dns: ClusterDns = NO_DNS,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Clock = REAL,
         rng: random.Random | None = None,
     ) -> None:
         self.images = images or ImageTable()
-        self.host = host
+        self.host = host = in_cluster_time(host, clock)
         self.mirror = Mirror(client, MIRRORED, on_change=self.on_change)
-        recorders = {node.name: Recorder(client, "kubelet", host=node.name, clock=clock) for node in nodes}
+        recorders = {node.name: Recorder(client, "kubelet", host=node.name, clock=clock.now) for node in nodes}
         machine = read_machine(str(data_dir))
         self.ward = Ward(
             client=client,
@@ -110,7 +107,7 @@ class Agent:
         self.runners: dict[str, PodRunner] = {}
         self.run_socket = run_socket
         self.measuring = Measuring()
-        self.server = KubeletServer(self.find_pod, clock, self.summaries)
+        self.server = KubeletServer(self.find_pod, clock.machine, self.summaries)
         self.adopted = asyncio.Event()
         self.stopping = asyncio.Event()
         self.early_exits: list[ProcessState] = []

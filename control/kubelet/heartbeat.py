@@ -9,13 +9,13 @@ import asyncio
 import logging
 import os
 import platform
-from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
 from control.api.kinds import LEASE, NODE
 from control.api.objects import Object, format_micro_time, uid_of
 from control.api.status import StatusError
+from control.config.clock import Clock
 from control.kubelet.knobs import Knobs
 from control.kubelet.nodes import (
     LEASE_NAMESPACE,
@@ -68,7 +68,7 @@ class Heartbeat:
         node: NodeIdentity,
         machine: Machine,
         knobs: Knobs,
-        clock: Callable[[], datetime],
+        clock: Clock,
     ) -> None:
         self.client, self.recorder, self.node, self.machine, self.knobs = client, recorder, node, machine, knobs
         self.clock = clock
@@ -80,7 +80,7 @@ class Heartbeat:
         while True:
             try:
                 await self.beat()
-                delay_s = self.knobs.lease_renew_s
+                delay_s = self.clock.delay_s(self.knobs.lease_renew_s)
             except (StatusError, ConnectionError, TimeoutError) as error:
                 logger.log(
                     logging.WARNING if self.registered.is_set() else logging.DEBUG,
@@ -95,12 +95,12 @@ class Heartbeat:
         if not self.registered.is_set():
             await self.register()
         await self.renew()
-        now = self.clock()
+        now = self.clock.now()
         if self.status_at is None or (now - self.status_at).total_seconds() >= self.knobs.node_status_s:
             await self.report()
 
     async def register(self) -> None:
-        wanted = new_node(self.node, self.machine, self.knobs.pods_max, self.clock())
+        wanted = new_node(self.node, self.machine, self.knobs.pods_max, self.clock.now())
         try:
             existing = await self.client.create(NODE, wanted)
         except StatusError as error:
@@ -116,13 +116,13 @@ class Heartbeat:
         self.recorder.emit({**existing, "apiVersion": "v1", "kind": "Node"}, "Normal", "Starting", "Starting kubelet.")
 
     async def renew(self) -> None:
-        patch = {"spec": {"renewTime": format_micro_time(self.clock()), "holderIdentity": self.node.name}}
+        patch = {"spec": {"renewTime": format_micro_time(self.clock.now()), "holderIdentity": self.node.name}}
         try:
             await self.client.patch(LEASE, LEASE_NAMESPACE, self.node.name, patch)
         except StatusError as error:
             if error.reason != "NotFound":
                 raise
-            made = lease(self.node, self.uid, self.knobs.lease_duration_s, self.clock())
+            made = lease(self.node, self.uid, self.knobs.lease_duration_s, self.clock.now())
             await self.client.create(LEASE, made)
 
     async def report(self) -> None:
@@ -136,7 +136,7 @@ class Heartbeat:
         await self.write_status(existing)
 
     async def write_status(self, existing: Object) -> None:
-        now = self.clock()
+        now = self.clock.now()
         wanted = node_status(self.node, self.machine, self.knobs.pods_max, existing, now)
         old = self.status_at is None or (now - self.status_at).total_seconds() >= self.knobs.node_status_s
         if has_changed(existing, wanted) or old:

@@ -17,6 +17,7 @@ class Knobs:
     status_delay_s: float = 0.0  # between a change and its status write; kubelet's status manager writes at once
     probe_at_start: bool = True  # first probe when the container runs; kubelet: at the next tick of the period
     probe_eager_s: float = 0.05  # extra looks until the first success, see `probe`; 0 = none, as kubelet
+    probe_period_min_s: float = 0.0  # no probe is asked more often than that
     probe_jitter: bool = False  # spread first probes over a period; kubelet: only while younger than a period
     backoff_base_s: float = 10.0  # CrashLoopBackOff: pkg/kubelet MaxContainerBackOff and containerBackOffPeriod
     backoff_max_s: float = 300.0

@@ -2,7 +2,8 @@
 
 One `Worker` (the pure state machine) a probe, one timer each; a look is a task. What came of it goes to two callbacks:
 every failed look becomes an Unhealthy event, and every new verdict goes to the pod's runner, which writes the status
-before anything else happens.
+before anything else happens. Delays and periods are cluster durations; how long one look may take is the machine's
+affair, for what answers is a real program.
 """
 
 from __future__ import annotations
@@ -11,8 +12,10 @@ import asyncio
 import logging
 import random
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
+from control.config.clock import Clock
 from control.kubelet.hooks import Handlers, Surroundings
 from control.kubelet.knobs import Knobs
 from control.kubelet.probe import Outcome, ProbeKind, Worker, probes_of
@@ -52,16 +55,21 @@ class PodProber:
         limit: asyncio.Semaphore,
         knobs: Knobs,
         rng: random.Random,
+        clock: Clock,
         on_verdict: Verdict,
         on_trouble: Trouble,
     ) -> None:
-        self.handlers, self.limit, self.knobs, self.rng = handlers, limit, knobs, rng
+        self.handlers, self.limit, self.knobs, self.rng, self.clock = handlers, limit, knobs, rng, clock
         self.on_verdict, self.on_trouble = on_verdict, on_trouble
         self.seats: dict[tuple[str, ProbeKind], Seat] = {}
         self.loop = asyncio.get_running_loop()
 
     def __repr__(self) -> str:
         return f"<PodProber {', '.join(f'{name} {seat.worker!r}' for (name, _), seat in self.seats.items())}>"
+
+    def now(self) -> float:
+        """The loop's time in cluster seconds, in which workers reckon."""
+        return self.clock.cluster_s(self.loop.time())
 
     def close(self) -> None:
         for seat in self.seats.values():
@@ -79,11 +87,12 @@ class PodProber:
         terminating: bool,
     ) -> None:
         """Tells the container's probes how it is: `container_id` "" when it does not run, `age_s` since its start."""
-        now = self.loop.time()
+        now = self.now()
         for spec in probes_of(container):
             key = (container["name"], spec.kind)
             seat = self.seats.get(key)
             if seat is None:
+                spec = replace(spec, period_s=max(spec.period_s, self.knobs.probe_period_min_s))
                 jitter_s = self.rng.random() * spec.period_s if self.knobs.probe_jitter else 0.0
                 worker = Worker(
                     spec,
@@ -110,10 +119,10 @@ class PodProber:
                 return  # armed already
             seat.timer.cancel()
             seat.timer = None
-        now = self.loop.time()
+        now = self.now()
         at = seat.worker.next_at(now + (seat.worker.spec.period_s / 1000 if after else 0.0))
         if at is not None:
-            seat.timer = self.loop.call_at(at, self.start_look, key, seat)
+            seat.timer = self.loop.call_at(self.clock.delay_s(at), self.start_look, key, seat)
 
     def start_look(self, key: tuple[str, ProbeKind], seat: Seat) -> None:
         seat.timer = None
@@ -123,7 +132,7 @@ class PodProber:
     async def take_look(self, key: tuple[str, ProbeKind], seat: Seat) -> None:
         worker, container_id = seat.worker, seat.worker.container_id
         assert seat.around is not None
-        counts = worker.begin_look(self.loop.time())
+        counts = worker.begin_look(self.now())
         async with self.limit:
             try:
                 outcome = await self.handlers.perform(worker.spec.handler, seat.around(), worker.spec.timeout_s)

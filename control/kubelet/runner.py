@@ -73,7 +73,9 @@ class PodRunner:
         self.early_exits: dict[str, ProcessState] = {}
         self.said_waiting: dict[str, str] = {}
         self.loop = asyncio.get_running_loop()
-        self.prober = PodProber(ward.handlers, ward.probe_limit, ward.knobs, ward.rng, self.on_verdict, self.on_trouble)
+        self.prober = PodProber(
+            ward.handlers, ward.probe_limit, ward.knobs, ward.rng, ward.clock, self.on_verdict, self.on_trouble
+        )
         self.sandbox = Sandbox(ward, record, self.node, self.sync)
         self.writer = StatusWriter(ward, record.namespace, record.name, record.uid, self.wanted_status)
 
@@ -186,13 +188,13 @@ class PodRunner:
             self.timer.cancel()
             self.timer = None
         if at is not None:
-            self.timer = self.loop.call_later(max(0.001, at - self.ward.now()), self.sync)
+            self.timer = self.loop.call_later(max(0.001, self.ward.clock.delay_s(at - self.ward.now())), self.sync)
 
     def wanted_status(self) -> tuple[Object, Object] | None:
         if self.record.removed or self.closed or self.plan is None:
             return None
         host_ip = self.ward.nodes[self.node].ip
-        return self.pod, status(self.pod, self.record, self.plan, host_ip, self.ward.clock())
+        return self.pod, status(self.pod, self.record, self.plan, host_ip, self.ward.clock.now())
 
     def say_waiting(self, current: Plan) -> None:
         """BackOff events, when a container begins to wait."""
@@ -329,7 +331,7 @@ class PodRunner:
         spec = self.spec_of_container(container.name) or {}
         if self.plan is not None and self.plan.ending:
             self.record.grace_s = action.grace_s
-        deadline = self.ward.now() + action.grace_s
+        deadline = self.ward.now() + self.ward.clock.cluster_s(action.grace_s)
         kill = Kill(action.message, deadline, restart=action.restart, waits_turn=action.waits_turn)
         container.kill = kill
         self.cancel_hook(container.name)
@@ -371,7 +373,7 @@ class PodRunner:
 
     def shorten(self, grace_s: float) -> None:
         self.record.grace_s = grace_s
-        deadline = self.ward.now() + max(grace_s, self.ward.knobs.grace_min_s)
+        deadline = self.ward.now() + max(self.ward.clock.cluster_s(grace_s), self.ward.knobs.grace_min_s)
         for container in self.record.containers.values():
             if container.kill is not None:
                 container.kill.deadline = min(container.kill.deadline, deadline)

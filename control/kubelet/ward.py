@@ -12,12 +12,12 @@ import os
 import random
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any, Literal, Protocol
 
 from control.api.kinds import Kind
 from control.api.objects import Object, spec_of
 from control.api.status import StatusError
+from control.config.clock import Clock
 from control.kubelet.downward import Place
 from control.kubelet.hooks import Handlers
 from control.kubelet.images.table import ImageTable
@@ -54,7 +54,7 @@ class Ward:
     network: Network
     images: ImageTable
     knobs: Knobs
-    clock: Callable[[], datetime]
+    clock: Clock
     rng: random.Random
     nodes: Mapping[str, NodeIdentity]
     machine: Machine
@@ -72,7 +72,8 @@ class Ward:
         return self.mirror.world
 
     def now(self) -> float:
-        return self.clock().timestamp()
+        """Cluster time, Unix seconds."""
+        return self.clock.now().timestamp()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task that is kept until it ends, and whose failure is logged rather than lost."""

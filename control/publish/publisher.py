@@ -21,10 +21,12 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 from control.api.kinds import Kind
 from control.api.objects import Object
+from control.config.clock import REAL, Clock
 from control.mirror.client import Client
 from control.mirror.mirror import Mirror
 from control.mirror.recorder import Recorder
@@ -32,8 +34,9 @@ from control.publish.build import KINDS, affected, build_unit, units
 from control.publish.endpoints import Pieces
 from control.publish.ledger import LANES, Lane, Ledger
 from control.publish.peer import Peer
-from control.publish.unit import Config, Unit
+from control.publish.unit import Built, Config, Unit
 from dataplane.snapshot.codec import encode
+from dataplane.snapshot.model import Endpoint
 
 logger = logging.getLogger(__name__)
 
@@ -45,7 +48,7 @@ class Publisher:
     """`start`, then workers may come; `close` leaves them with what they have.
 
     With `mirror`, which must mirror `build.KINDS` at least and is its owner's to start and close, no second one is
-    made. `clock` is Unix time.
+    made. `clock` is Unix time, the machine's: workers compare it with theirs. `cluster` tells what the API's times are.
     """
 
     def __init__(
@@ -56,14 +59,16 @@ class Publisher:
         config: Config = DEFAULT_CONFIG,
         mirror: Mirror | None = None,
         clock: Callable[[], float] = time.time,
+        cluster: Clock = REAL,
     ) -> None:
         self._path = socket_path
         self._config = config
         self._clock = clock
+        self._cluster = cluster
         self._own_mirror = mirror is None
         self._mirror = mirror if mirror is not None else Mirror(client, KINDS)
         self._mirror.subscribe(self._changed)
-        self._recorder = Recorder(client, COMPONENT)
+        self._recorder = Recorder(client, COMPONENT, clock=cluster.now)
         self._ledger = Ledger(int(clock() * 1000))
         self._pieces: dict[Unit, Pieces] = {}
         self._dirty: set[Unit] = set()
@@ -164,9 +169,18 @@ class Publisher:
                 continue
             if pieces.is_empty:
                 del self._pieces[unit]
+            if not self._cluster.is_machine_time:
+                self._in_machine_time(built)
             for note in self._ledger.rebuild(unit, built):
                 self._recorder.emit(note.regarding, "Warning", note.reason, note.message)
         self._publish()
+
+    def _in_machine_time(self, built: Built) -> None:
+        """Endpoints say when their cause happened; workers measure from there."""
+        for key, resource in built.resources.items():
+            if isinstance(resource, Endpoint) and resource.triggered_at:
+                at = self._cluster.machine_time(resource.triggered_at)
+                built.resources[key] = replace(resource, triggered_at=at)
 
     def _publish(self) -> None:
         """Tells what may be told now; sets timers for lanes whose time has not come."""

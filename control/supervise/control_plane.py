@@ -28,6 +28,8 @@ from control.supervise.ports import first_port
 from control.supervise.ready import ReadyPipe
 from control.supervise.resolvers import upstreams
 
+MEASURE_MIN_S = 1.0  # however fast cluster time is: a rate needs that long of the machine's, as in `profile.py`
+
 
 def server_tls(pki: Path) -> ssl.SSLContext:
     """TLS of the API server: its own certificate, and client certificates of the cluster's authority welcome."""
@@ -66,6 +68,7 @@ class ControlPlane:
     async def start(self) -> None:
         settings, folders = self._settings, self._folders
         addresses, delays = settings.addresses, settings.delays
+        clock, _mark = folders.load_clock()
         self.store = Store.open(folders.store)
         self._ready.say("store")
         self.server = ApiServer(
@@ -73,7 +76,9 @@ class ControlPlane:
             auth=Authenticator(signing_key=(folders.pki / "sa.key").read_bytes()),
             kubelet_socket=folders.node_socket,
             worker_sockets=[folders.worker_socket(index) for index in range(settings.workers)],
-            metrics_resolution_s=delays.metrics_resolution_s,
+            metrics_resolution_s=clock.delay_s(clock.period_s(delays.metrics_resolution_s, MEASURE_MIN_S)),
+            clock=clock.now,
+            time_scale=clock.scale,
             service_cidr=addresses.service_cidr,
             dns=(addresses.dns_service_ip(), self._dns_port),
         )
@@ -83,11 +88,11 @@ class ControlPlane:
         controllers = all_controllers(
             ca_pem=(folders.pki / "ca.crt").read_text(),
             volumes_dir=str(folders.volumes),
-            autoscaling=Tuning(sync_period_s=delays.autoscaler_sync_s),
+            autoscaling=Tuning(sync_period_s=clock.period_s(delays.autoscaler_sync_s, MEASURE_MIN_S)),
         )
         kinds = {kind for controller in controllers for kind in controller.watches}
         self.mirror = Mirror(client, kinds.union(PUBLISHED_KINDS))
-        self.runner = Runner(client, self.mirror, controllers)
+        self.runner = Runner(client, self.mirror, controllers, clock=clock)
         config = Config(
             ingress_address=addresses.host,
             http_port=self._http_port,
@@ -104,7 +109,7 @@ class ControlPlane:
             sync_delay_s=delays.proxy_sync_s,
             ingress_sync_delay_s=delays.ingress_sync_s,
         )
-        self.publisher = Publisher(client, folders.publish_socket, config=config, mirror=self.mirror)
+        self.publisher = Publisher(client, folders.publish_socket, config=config, mirror=self.mirror, cluster=clock)
         await self.publisher.start(self._publish_socket)
         self.mirror.start()
         self.runner.start()

@@ -30,6 +30,7 @@ from control.supervise.ready import ReadyPipe
 from control.supervise.server import SupervisorServer
 from control.supervise.spawn import ProcessTable, become_subreaper
 from control.supervise.status import Process, describe
+from control.supervise.timekeeper import Timekeeper
 
 POD_GRACE_S = 3.0
 Say = Callable[[str, str, float], None]
@@ -55,6 +56,7 @@ class InProcess:
         self._folders = folders
         self._started_at = time.monotonic()
         self._say: Callable[[str, str], None] = lambda part, what: say(part, what, time.monotonic() - self._started_at)
+        self._timekeeper = Timekeeper(settings, folders)
         self._ending = asyncio.Event()
         self._mark = os.urandom(16).hex()
 
@@ -70,6 +72,7 @@ class InProcess:
         kubeconfig.write(folders.kubeconfig, folders.pki, cluster=settings.name, host=host, port=self.ports["api"])
         self._server = SupervisorServer(self._table, {"status": self._status, "shutdown": self._shutdown})
         await self._server.listen(folders.supervisor_socket)
+        self._timekeeper.begin()
         self._control = ControlPlane(
             settings,
             folders,
@@ -116,6 +119,7 @@ class InProcess:
             self._table.end(pods, POD_GRACE_S), *(worker.stop(POD_GRACE_S) for worker in self._workers)
         )
         await self._control.stop()
+        self._timekeeper.end()
         await self._server.close()
         self._folders.supervisor_socket.unlink(missing_ok=True)
         os.close(self._pipe)

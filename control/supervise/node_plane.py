@@ -7,6 +7,7 @@ import asyncio
 from dataclasses import replace
 from pathlib import Path
 
+from control.config.clock import REAL, Clock
 from control.config.folders import Folders
 from control.config.settings import Settings, SettingsError
 from control.kubelet.agent import Agent, load_image_file
@@ -20,6 +21,9 @@ from control.mirror.client import Client
 from control.supervise.ready import ReadyPipe
 from control.supervise.resolvers import resolv_conf
 
+BEAT_MIN_S = 1.0  # a node's life sign costs some milliseconds: a busy machine must not make it look dead
+PROBE_MIN_S = 0.05  # a look costs the program some milliseconds too
+
 
 def images_of(file: str) -> ImageTable:
     """The shipped table, with the user's rows of `--images FILE` before it; raises SettingsError."""
@@ -29,11 +33,21 @@ def images_of(file: str) -> ImageTable:
         raise SettingsError(f"--images: {' '.join(str(error).split())}") from error
 
 
-def knobs_of(settings: Settings) -> Knobs:
-    """The kubelet's knobs of the profile, with the delays that the profile names."""
+def knobs_of(settings: Settings, clock: Clock = REAL) -> Knobs:
+    """The kubelet's knobs of the profile, with the delays that the profile names; what it plans by is cluster seconds."""
     knobs = REALISTIC if settings.profile == "realistic" else FAST
     delays = settings.delays
-    return replace(knobs, pleg_delay_s=delays.process_exit_detection_s, status_delay_s=delays.status_write_s)
+    renew_s = clock.period_s(knobs.lease_renew_s, BEAT_MIN_S)
+    return replace(
+        knobs,
+        pleg_delay_s=delays.process_exit_detection_s,
+        status_delay_s=delays.status_write_s,
+        probe_eager_s=clock.cluster_s(knobs.probe_eager_s),
+        probe_period_min_s=clock.cluster_s(PROBE_MIN_S),
+        grace_min_s=clock.cluster_s(knobs.grace_min_s),
+        lease_renew_s=renew_s,
+        lease_duration_s=round(knobs.lease_duration_s * renew_s / knobs.lease_renew_s),
+    )
 
 
 class NodePlane:
@@ -50,6 +64,7 @@ class NodePlane:
         ready: ReadyPipe,
     ) -> None:
         addresses = settings.addresses
+        clock, _mark = folders.load_clock()
         identities = [
             NodeIdentity(name, addresses.node_ip(index), str(addresses.pod_network(index)))
             for index, name in enumerate(settings.node_names)
@@ -65,8 +80,9 @@ class NodePlane:
             simulated_cidr=addresses.simulated_cidr,
             simulated_nodes=settings.simulated_node_names,
             images=images_of(settings.images_file),
-            knobs=knobs_of(settings),
+            knobs=knobs_of(settings, clock),
             dns=ClusterDns(addresses.dns_service_ip(), dns_port, host=resolv_conf()),
+            clock=clock,
         )
 
     async def start(self) -> None:

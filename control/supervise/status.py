@@ -35,6 +35,7 @@ def describe(
         "network": settings.network,
         "networkReason": settings.network_reason,
         "profile": settings.profile,
+        "timeScale": settings.time_scale,
         "apiServer": f"https://{host}:{ports['api']}",
         "kubeconfig": str(folders.kubeconfig),
         "ingress": {"http": f"http://{host}:{ports['http']}", "https": f"https://{host}:{ports['https']}"},

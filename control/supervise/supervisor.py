@@ -35,6 +35,7 @@ from control.supervise.ports import Doors
 from control.supervise.server import SYSTEM, SupervisorServer
 from control.supervise.spawn import ProcessTable, become_subreaper
 from control.supervise.status import Process, describe
+from control.supervise.timekeeper import Timekeeper
 
 POD_GRACE_S = 3.0  # on `down` nobody waits for connections to drain; pods that need longer are killed
 PART_GRACE_S = 3.0
@@ -53,6 +54,7 @@ class Supervisor:
         self._settings = settings
         self._folders = folders
         self._started_at = time.monotonic()
+        self._timekeeper = Timekeeper(settings, folders)
         self._mark = uuid.uuid4().hex
         self._parts: list[Part] = []
         self._ending = asyncio.Event()
@@ -74,6 +76,7 @@ class Supervisor:
         await self._server.listen(self._folders.supervisor_socket)
         self._table.subscribe(self._on_exit)
         self._report("supervisor", "ports open", pid=os.getpid(), ports=self.ports)
+        self._timekeeper.begin()
         for part in self._parts:
             self._start(part)
         await self._ending.wait()
@@ -156,6 +159,7 @@ class Supervisor:
         pods = [state.id for state in self._table.processes() if not state.id.startswith(SYSTEM)]
         await asyncio.gather(self._table.end(pods, POD_GRACE_S), self._table.end(by_role["dataplane"], PART_GRACE_S))
         await self._table.end(by_role["control"], PART_GRACE_S)
+        self._timekeeper.end()
         await self._server.close()
         self._folders.supervisor_socket.unlink(missing_ok=True)
         self._report("supervisor", "down")

@@ -14,6 +14,7 @@ from control.api.status import StatusError
 from control.apiserver.auth import Authenticator
 from control.apiserver.local import LocalClient
 from control.apiserver.server import ApiServer
+from control.config.clock import Clock
 from control.kubelet.agent import Agent
 from control.kubelet.knobs import FAST, Knobs
 from control.kubelet.network.loopback import Loopback
@@ -57,7 +58,7 @@ class Lab:
             network=Loopback([(NODE.name, NODE.pod_cidr)]),
             simulated_cidr="127.128.0.0/13",
             knobs=self.knobs,
-            clock=self.loop.clock,
+            clock=Clock(machine=self.loop.clock),
             rng=Random(1),
         )
         self.running = asyncio.ensure_future(self.agent.run())

@@ -20,6 +20,7 @@ from control.api.objects import Key, Object
 from control.apiserver.auth import Authenticator
 from control.apiserver.local import LocalClient
 from control.apiserver.server import ApiServer
+from control.config.clock import Clock
 from control.controllers.action import Action, Emit
 from control.controllers.controller import Controller
 from control.controllers.run import Runner
@@ -43,7 +44,7 @@ class Control:
         self.controllers: Sequence[Controller] = all_controllers(ca_pem="PEM")
         kinds = {kind for controller in self.controllers for kind in controller.watches}
         self.mirror = Mirror(self.client, sorted(kinds, key=str))
-        self.runner = Runner(self.client, self.mirror, self.controllers, clock=lab.loop.clock)
+        self.runner = Runner(self.client, self.mirror, self.controllers, clock=Clock(machine=lab.loop.clock))
         self.mirror.start()
         self.runner.start()
 

@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 
 from control.api.kinds import NODE, POD, Kind
 from control.api.objects import Object, annotations_of, name_of, namespace_of, spec_of, status_of, uid_of
 from control.api.status import StatusError
+from control.config.clock import Clock
 from control.kubelet.knobs import Knobs
 from control.kubelet.simulated.acting import Acted, Actor, act, enter
 from control.kubelet.simulated.addresses import Addresses
@@ -41,7 +41,7 @@ class SimulatedAgent:
         client: Client,
         mirror: Mirror,
         knobs: Knobs,
-        clock: Callable[[], datetime],
+        clock: Clock,
         *,
         taken: Sequence[str],
         pod_cidr: str,
@@ -50,7 +50,7 @@ class SimulatedAgent:
         self.client, self.mirror, self.knobs, self.clock = client, mirror, knobs, clock
         self.taken = frozenset(taken)
         self.addresses = Addresses(pod_cidr)
-        self.recorder = Recorder(client, "kubelet", host="simulated", clock=clock)
+        self.recorder = Recorder(client, "kubelet", host="simulated", clock=clock.now)
         self.pulse = Pulse(client, knobs, clock, self.recorder, make=make)
         self.actors: dict[str, Actor] = {}  # by UID
         self.waiting: dict[str, None] = {}  # UIDs whose turn has not come, in order
@@ -129,7 +129,7 @@ class SimulatedAgent:
         stage = stage_of(pod, node)
         if actor is None:
             address = self.addresses.give(uid, status_of(pod).get("podIP") or "")
-            actor = self.actors[uid] = enter(pod, stage, address, self.clock().timestamp())
+            actor = self.actors[uid] = enter(pod, stage, address, self.clock.now().timestamp())
             self.complain(pod, stage.complaints)
         elif actor.stage.complaints != stage.complaints:
             self.complain(pod, stage.complaints)
@@ -176,9 +176,11 @@ class SimulatedAgent:
         self.pump()
 
     def look(self, actor: Actor) -> Acted:
-        now = self.clock().timestamp()
+        now = self.clock.now().timestamp()
         acted = act(actor, now, self.knobs)
-        self.arm(actor.record.uid, None if acted.wake_at is None else max(0.001, acted.wake_at - now))
+        self.arm(
+            actor.record.uid, None if acted.wake_at is None else max(0.001, self.clock.delay_s(acted.wake_at - now))
+        )
         return acted
 
     def arm(self, uid: str, delay_s: float | None) -> None:
@@ -191,7 +193,7 @@ class SimulatedAgent:
     def patch(self, actor: Actor, acted: Acted) -> Object | None:
         """What of the pod's status the API does not say yet."""
         node = str(spec_of(actor.pod).get("nodeName") or "")
-        wanted = status(actor.pod, actor.record, acted.plan, self.pulse.address_of(node), self.clock())
+        wanted = status(actor.pod, actor.record, acted.plan, self.pulse.address_of(node), self.clock.now())
         if actor.told == (wanted, actor.pod.get("status")):
             return None  # the server answered with something else than was asked for: not again
         patch = changes(actor.pod, wanted)

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import datetime
 
 from control.api.kinds import LEASE, NODE
 from control.api.objects import Object, format_micro_time, name_of, spec_of, status_of, uid_of
 from control.api.status import StatusError
+from control.config.clock import Clock
 from control.kubelet.knobs import Knobs
 from control.kubelet.nodes import LEASE_NAMESPACE, NodeIdentity, has_changed, lease
 from control.kubelet.simulated.addresses import Addresses
@@ -40,7 +41,7 @@ class Pulse:
         self,
         client: Client,
         knobs: Knobs,
-        clock: Callable[[], datetime],
+        clock: Clock,
         recorder: Recorder,
         *,
         make: Sequence[str] = (),
@@ -81,7 +82,7 @@ class Pulse:
         return self.addresses.give(name) if name in self.nodes else ""
 
     def status(self, node: Object) -> Object:
-        return status_of_node(node, self.address_of(name_of(node)), self.clock())
+        return status_of_node(node, self.address_of(name_of(node)), self.clock.now())
 
     async def run(self) -> None:
         for name in self.make:
@@ -106,7 +107,7 @@ class Pulse:
     def pause_s(self) -> float | None:
         """Until the next renewal; None without nodes."""
         count = len(self.nodes)
-        return renew_s(count, self.knobs.lease_renew_s) / count if count else None
+        return self.clock.delay_s(renew_s(count, self.knobs.lease_renew_s) / count) if count else None
 
     async def attempt(self, name: str, work: Awaitable[None]) -> None:
         try:
@@ -143,12 +144,12 @@ class Pulse:
         node = self.nodes[name]
         await self.renew(node)
         told = self.status_at.get(name)
-        if told is None or (self.clock() - told).total_seconds() >= self.knobs.node_status_s:
+        if told is None or (self.clock.now() - told).total_seconds() >= self.knobs.node_status_s:
             await self.report(node)
 
     async def report(self, node: Object) -> None:
         wanted = self.status(node)
-        self.status_at[name_of(node)] = self.clock()
+        self.status_at[name_of(node)] = self.clock.now()
         if status_of(node) != wanted:
             await self.client.patch(NODE, "", name_of(node), {"status": wanted}, subresource="status")
 
@@ -157,7 +158,7 @@ class Pulse:
         duration_s = int(BEATS_A_LEASE * renew_s(len(self.nodes), self.knobs.lease_renew_s))
         self.renewals += 1
         if name in self.leased:
-            times = {"renewTime": format_micro_time(self.clock()), "leaseDurationSeconds": duration_s}
+            times = {"renewTime": format_micro_time(self.clock.now()), "leaseDurationSeconds": duration_s}
             patch = {"spec": {"holderIdentity": name, **times}}
             try:
                 await self.client.patch(LEASE, LEASE_NAMESPACE, name, patch)
@@ -165,7 +166,7 @@ class Pulse:
             except StatusError as error:
                 if error.reason != "NotFound":
                     raise
-        made = lease(NodeIdentity(name, "", ""), uid_of(node), duration_s, self.clock())
+        made = lease(NodeIdentity(name, "", ""), uid_of(node), duration_s, self.clock.now())
         try:
             await self.client.create(LEASE, made)
         except StatusError as error:

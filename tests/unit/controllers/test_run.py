@@ -25,7 +25,6 @@ from control.controllers.action import (
 )
 from control.controllers.run import Runner
 from control.mirror.mirror import Mirror
-from control.mirror.recorder import utc_now
 from control.mirror.world import World
 from tests.fakes.store_client import StoreClient
 
@@ -72,7 +71,7 @@ class Setting:
 
     async def begin(self, decide: Decide, *others: Probe) -> Probe:
         probe = Probe(decide)
-        self.runner = Runner(self.client, self.mirror, [probe, *others], clock=utc_now)
+        self.runner = Runner(self.client, self.mirror, [probe, *others])
         self.mirror.start()
         self.runner.start()
         await self.settled()
