@@ -33,6 +33,8 @@ def show(status: dict[str, Any]) -> None:
     console.print(f"Services   {status['serviceCIDR']}   Pods {status['podCIDR']}   network {status['network']}")
     ask = f"dig @{status['dns'].replace(':', ' -p ')} kubernetes.default.svc.cluster.local"
     console.print(f"DNS        {status['dns']}   ({ask})", soft_wrap=True)
+    if status["timeScale"] != 1:
+        console.print(f"Time       {status['timeScale']:g} times as fast as the machine's")
     console.print(f"kubeconfig {status['kubeconfig']}", soft_wrap=True)
     table = Table(box=None, header_style="bold", pad_edge=False)
     for heading, justify in (("PROCESS", "left"), ("PID", "right"), ("RESTARTS", "right"), ("PSS", "right"),

@@ -34,7 +34,7 @@ def images_of(file: str) -> ImageTable:
 
 
 def knobs_of(settings: Settings, clock: Clock = REAL) -> Knobs:
-    """The kubelet's knobs of the profile, with the delays that the profile names; what it plans by is cluster seconds."""
+    """The kubelet's knobs of the profile, with the delays that the profile names; it plans in cluster seconds."""
     knobs = REALISTIC if settings.profile == "realistic" else FAST
     delays = settings.delays
     renew_s = clock.period_s(knobs.lease_renew_s, BEAT_MIN_S)

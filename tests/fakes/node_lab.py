@@ -21,26 +21,30 @@ from control.kubelet.network.loopback import Loopback
 from control.kubelet.nodes import NodeIdentity
 from control.store.store import Store
 from tests.fakes.process_host import FakeHost
-from tests.fakes.virtual_loop import VirtualLoop
+from tests.fakes.virtual_loop import EPOCH, VirtualLoop
 
 NODE = NodeIdentity("loopkube-0", "127.245.0.1", "127.244.0.0/24")
 
 
 class Lab:
-    """`start` makes an agent; `crash` loses it, as kill -9 would; processes and API stay."""
+    """`start` makes an agent; `crash` loses it, as kill -9 would; processes and API stay.
+
+    Time begins at `EPOCH`; `scale` makes cluster time faster than the loop's, which is the machine's.
+    """
 
     client: LocalClient
     agent: Agent
 
-    def __init__(self, folder: Path, knobs: Knobs = FAST) -> None:
+    def __init__(self, folder: Path, knobs: Knobs = FAST, scale: float = 1.0) -> None:
         self.folder, self.knobs = folder, knobs
         self.loop = cast(VirtualLoop, asyncio.get_running_loop())
+        self.clock = Clock(scale, EPOCH.timestamp(), EPOCH.timestamp(), self.loop.clock)
         self.host = FakeHost(lambda: self.loop.clock().timestamp())
         self.server = ApiServer(
             Store.open(None),
             auth=Authenticator(signing_key=b"k" * 32),
             service_cidr="127.96.0.0/16",
-            clock=self.loop.clock,
+            clock=self.clock.now,
             rng=Random(1),
         )
         self.running: asyncio.Task[None] | None = None
@@ -58,7 +62,7 @@ class Lab:
             network=Loopback([(NODE.name, NODE.pod_cidr)]),
             simulated_cidr="127.128.0.0/13",
             knobs=self.knobs,
-            clock=Clock(machine=self.loop.clock),
+            clock=self.clock,
             rng=Random(1),
         )
         self.running = asyncio.ensure_future(self.agent.run())

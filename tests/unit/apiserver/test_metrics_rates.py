@@ -147,6 +147,19 @@ def test_requests_per_second_of_all_workers_together() -> None:
     assert (requests.at, requests.window_s) == (START + timedelta(seconds=10), 10.0)
 
 
+def test_rates_are_of_the_machines_seconds_and_windows_of_the_clusters() -> None:
+    requests, usages = Requests(scale=60.0), Usages(fresh_s=1.0, scale=60.0)
+    requests.take({"w0": {SERIES: 10.0}}, START)
+    requests.take({"w0": {SERIES: 30.0}}, START + timedelta(seconds=60))
+    assert requests.per_second == {SERIES: 20.0}
+    assert requests.window_s == 60.0
+    usages.take([summary(100)])
+    usages.take([summary(130, container("a", 130, 0.25, started_s=100))])
+    assert POD not in usages.pods  # half a second of the machine's says too little
+    usages.take([summary(160, container("a", 160, 0.5, started_s=100))])
+    assert usages.pods[POD].containers["a"].cpu_nano == 500_000_000
+
+
 def test_a_worker_that_was_started_again_counts_from_nothing() -> None:
     requests = Requests()
     requests.take({"w0": {SERIES: 100.0}}, START)

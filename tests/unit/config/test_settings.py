@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from control.config.folders import FORMAT, SOCKET_PATH_MAX, Folders
-from control.config.settings import SLOTS, Settings, SettingsError, check, choose_network
+from control.config.settings import SLOTS, Settings, SettingsError, check, choose_network, time_scale_of
 
 
 def settings(**more: object) -> Settings:
@@ -23,6 +23,9 @@ def settings(**more: object) -> Settings:
         ({"nodes": 0}, "--nodes 0: between 1 and 200"),
         ({"simulated_nodes": 5001}, "--simulated-nodes 5001: between 0 and 5000"),
         ({"workers": 65}, "--workers 65: between 1 and 64"),
+        ({"time_scale": 0.5}, "--time-scale 0.5: a number between 1 and 3600"),
+        ({"time_scale": float("nan")}, "--time-scale nan: a number"),
+        ({"time_scale": float("inf")}, "--time-scale inf: a number"),
         ({"api_port": 70000}, "--api-port 70000: between 0"),
         ({"http_port": 8443}, "must differ from each other"),
     ],
@@ -30,6 +33,12 @@ def settings(**more: object) -> Settings:
 def test_a_bad_setting_is_named_with_what_is_allowed(more: dict[str, object], words: str) -> None:
     with pytest.raises(SettingsError, match=words.replace("(", r"\(")):
         check(settings(**more))
+
+
+def test_a_time_scale_is_a_number() -> None:
+    assert time_scale_of("1.5") == 1.5
+    with pytest.raises(SettingsError, match="--time-scale 'fast': a number between 1 and 3600"):
+        time_scale_of("fast")
 
 
 def test_good_settings_pass_and_survive_their_file(tmp_path: Path) -> None:

@@ -20,6 +20,13 @@ def test_a_key_waits_once_and_keys_come_in_order() -> None:
     assert [queue.pop(0), queue.pop(0), queue.pop(0)] == [A, B, None]
 
 
+def test_the_longest_back_off_may_be_shorter() -> None:
+    queue = Queue(backoff_max_s=0.015)
+    queue.add(A)
+    assert queue.pop(0) == A
+    assert [queue.fail(A, 0) for _ in range(4)] == [0.005, 0.01, 0.015, 0.015]
+
+
 def test_a_key_added_while_held_comes_back_when_done_and_not_before() -> None:
     queue = Queue()
     queue.add(A)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 
@@ -11,6 +12,7 @@ import pytest
 from control.api.kinds import CONFIG_MAP, EVENT, POD, SERVICE, Kind
 from control.api.objects import Key, Object, copy_of, key_of, uid_of
 from control.api.status import StatusError
+from control.config.clock import Clock
 from control.controllers.action import (
     Absent,
     Action,
@@ -295,6 +297,24 @@ async def test_wake_at_comes_back_without_a_change(setting: Setting) -> None:
     setting.runner.start()
     await setting.client.create(CONFIG_MAP, config_map("c"))
     await until(lambda: len(probe.seen) == 4)
+
+
+async def test_an_hour_of_cluster_time_passes_at_its_pace(setting: Setting) -> None:
+    began = time.time()
+    clock = Clock(1e6, began, began)
+
+    def decide(world: World, key: Key, now: datetime) -> Outcome:
+        return Outcome((), now + timedelta(hours=1)) if len(probe.seen) < 4 else Outcome()
+
+    probe = Probe(decide)
+    await setting.begin(lambda world, key, now: [])
+    assert setting.runner is not None
+    await setting.runner.close()
+    setting.runner = Runner(setting.client, setting.mirror, [probe], clock=clock)
+    setting.runner.start()
+    await setting.client.create(CONFIG_MAP, config_map("c"))
+    await until(lambda: len(probe.seen) == 4)
+    assert clock.now().timestamp() - began >= 3 * 3600
 
 
 async def test_events_are_emitted_in_the_controllers_name(setting: Setting) -> None:

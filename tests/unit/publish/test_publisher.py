@@ -12,6 +12,7 @@ import pytest
 
 from control.api.kinds import ENDPOINT_SLICE, EVENT, INGRESS, INGRESS_CLASS, SERVICE
 from control.api.objects import Object
+from control.config.clock import REAL, Clock
 from control.mirror.mirror import Mirror
 from control.publish.build import KINDS, build
 from control.publish.publisher import Publisher
@@ -78,8 +79,13 @@ class Setting:
         self.workers: list[Worker] = []
         self.publisher: Publisher | None = None
 
-    async def begin(self, config: Config = Config(), mirror: Mirror | None = None) -> Publisher:  # noqa: B008
-        self.publisher = Publisher(self.client, self.path, config=config, mirror=mirror)
+    async def begin(
+        self,
+        config: Config = Config(),  # noqa: B008
+        mirror: Mirror | None = None,
+        cluster: Clock = REAL,
+    ) -> Publisher:
+        self.publisher = Publisher(self.client, self.path, config=config, mirror=mirror, cluster=cluster)
         await self.publisher.start()
         return self.publisher
 
@@ -219,6 +225,15 @@ async def test_lanes_have_their_own_pace(setting: Setting) -> None:
     await worker.until(lambda: ("endpoint", "a/web:80|uid-p0") in worker.state)
     assert not [key for key in worker.state if key[0] == "route"]
     assert not [key for key in worker.state if "@" in key[1]]
+
+
+async def test_causes_are_told_in_machine_time(setting: Setting) -> None:
+    await setting.create(service("web"), slices(True, trigger="160.0"))
+    await setting.begin(cluster=Clock(60.0, 10.0, 100.0))
+    worker = await setting.worker()
+    await worker.until(lambda: worker.state)
+    (found,) = [each for each in worker.state.values() if isinstance(each, Endpoint)]
+    assert found.triggered_at == 11.0
 
 
 async def test_a_shared_mirror_is_neither_started_nor_closed(setting: Setting) -> None:
