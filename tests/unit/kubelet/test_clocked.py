@@ -9,7 +9,7 @@ from pathlib import Path
 from signal import SIGKILL, SIGTERM
 from typing import Any
 
-from control.api.kinds import LEASE, POD
+from control.api.kinds import LEASE, NODE, POD
 from control.api.objects import parse_time
 from control.config.clock import Clock
 from control.config.settings import Settings
@@ -76,6 +76,38 @@ def test_a_program_has_its_grace_in_machine_time(tmp_path: Path) -> None:
         await lab.client.delete(POD, "default", "p")
         assert 4.9 < await lab.gone() < 5.2
         assert lab.host.signals == [("c", SIGTERM), ("c", SIGKILL)]
+
+    in_lab(tmp_path, scenario)
+
+
+def test_a_shorter_grace_is_machine_time_too(tmp_path: Path) -> None:
+    async def scenario(lab: Lab) -> None:
+        lab.host.stubborn.add("c")
+        await lab.create(pod(container(), terminationGracePeriodSeconds=30))
+        await lab.until(is_running)
+        await lab.client.delete(POD, "default", "p")
+        await lab.elapse(1.0)
+        await lab.client.delete(POD, "default", "p", grace_period_s=4)
+        assert 3.9 < await lab.gone() < 4.2
+
+    in_lab(tmp_path, scenario)
+
+
+def test_a_simulated_pod_and_its_node_are_cluster_time(tmp_path: Path) -> None:
+    async def scenario(lab: Lab) -> None:
+        metadata = {"name": "fake", "labels": {"loopkube.io/simulated": "true"}}
+        await lab.client.create(NODE, {"apiVersion": "v1", "kind": "Node", "metadata": metadata})
+        made = pod(container(), nodeName="fake")
+        slow = {"loopkube.io/start-after": "60s", "loopkube.io/ready-after": "120s"}
+        began = lab.loop.time()
+        await lab.create({**made, "metadata": {**made["metadata"], "annotations": slow}})
+        await lab.until(is_running)
+        assert 1.0 <= lab.loop.time() - began < 1.1
+        await lab.until(is_ready)
+        assert 3.0 <= lab.loop.time() - began < 3.1
+        before = lab.agent.simulated.pulse.renewals
+        await lab.elapse(3.0)
+        assert lab.agent.simulated.pulse.renewals - before == 3  # a beat a second, as a real node's
 
     in_lab(tmp_path, scenario)
 
