@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
 
 import dns.edns
@@ -175,6 +176,25 @@ def test_a_denial_carries_the_start_of_authority() -> None:
     (soa,) = reply.authority
     want = "cluster.local. 30 IN SOA ns.dns.cluster.local. hostmaster.cluster.local. 1 7200 1800 86400 30"
     assert soa.to_text() == want
+
+
+@pytest.mark.parametrize("edns", [None, 512, 1232])
+@pytest.mark.parametrize("name", ["NoBody.default.svc.cluster.local.", "cluster.local.", f"{'x' * 63}.{svc('web')}"])
+def test_a_denial_from_parts_is_what_the_library_makes(name: str, edns: int | None) -> None:
+    for recursion, dnssec in ((True, False), (False, True)):
+        asked = dns.message.make_query(name, "MX", use_edns=False if edns is None else 0, payload=edns or 0)
+        asked.flags = dns.flags.RD if recursion else dns.flags.Flag(0)
+        asked.ednsflags |= dns.flags.DO if dnssec and edns else 0
+        message = ask_of(asked.to_wire())
+        answer = names().find(message.name, message.type)
+        made = [
+            render(each, answer, 512, has_upstream=recursion)[0]
+            for each in (message, dataclasses.replace(message, wire=b""))
+        ]
+        parts, library = map(dns.message.from_wire, made)
+        assert parts.to_text() == library.to_text()
+        assert parts.authority == library.authority != []
+        assert (parts.flags, parts.ednsflags, parts.payload) == (library.flags, library.ednsflags, library.payload)
 
 
 def test_ttl_is_the_zones() -> None:
