@@ -38,8 +38,9 @@ class Figure:
         return self.value >= self.goal if self.more_is_better else self.value <= self.goal
 
 
-def show(title: str, figures: list[Figure], json_file: str | None = None) -> None:
-    """Prints the figures as a table and writes them as JSON where asked; exit code 1 when a goal is not met."""
+def show(title: str, figures: list[Figure], json_file: str | None = None, **more: object) -> None:
+    """Prints the figures as a table and writes them as JSON where asked, with `more` about how they came about; exit
+    code 1 when a goal is not met."""
     print(f"\n{title}")
     for figure in figures:
         sign = "≥" if figure.more_is_better else "≤"
@@ -58,7 +59,7 @@ def show(title: str, figures: list[Figure], json_file: str | None = None) -> Non
             }
             for f in figures
         ]
-        result = {"title": title, "settings": provenance(), "figures": rows}
+        result = {"title": title, "settings": {**provenance(), **more}, "figures": rows}
         Path(json_file).write_text(json.dumps(result, indent=1) + "\n")
     if any(figure.met is False for figure in figures):
         raise SystemExit(1)
