@@ -284,8 +284,9 @@ def main() -> None:
         with running(folder) as servers:
             figures = compared(servers, files, options.seconds, options.rounds)
         figures += changes(folder)
-    asked_of = {"dnsmasq": "--version", "unbound": "-V", "dnsperf": "-h"}
-    show("Names", figures, options.json, programs={name: version(name, how) for name, how in asked_of.items()})
+    packages = ("dnsmasq-base", "unbound", "dnsperf")
+    versions = {name: version("dpkg-query", "--show", "--showformat=${Version}", name) for name in packages}
+    show("Names", figures, options.json, programs=versions)
 
 
 if __name__ == "__main__":
