@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import socket
 import subprocess
 from collections.abc import Callable
@@ -115,11 +116,17 @@ def test_a_manifest_is_applied_and_a_bad_one_named(make_cluster: Callable[..., C
     assert "does not serve v1 Widget" in error
 
 
+def _at_a_terminal() -> None:
+    """Shells start background jobs, such as a whole test run, with SIGINT ignored, and children inherit that."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize("options", [(), ("--in-process",)], ids=["processes", "in-process"])
 def test_ctrl_c_ends_a_cluster_in_the_foreground(tmp_path: Path, options: tuple[str, ...]) -> None:
     ports = ("--api-port", "0", "--http-port", "0", "--https-port", "0")
     command = (*LOOPKUBE, "up", "--data-dir", str(tmp_path / "c"), *ports, *options)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, preexec_fn=_at_a_terminal, **pipes) as process:  # type: ignore[call-overload]
         assert process.stdout is not None
         for line in process.stdout:
             if "Ctrl-C" in line:
