@@ -73,6 +73,14 @@ class Api:
                 raise ApiError(answer.get("message", f"HTTP {response.status}"))
             return answer  # type: ignore[no-any-return]
 
+    async def text(self, path: str) -> str:
+        """A page that is no object; raises ApiError."""
+        assert self._session is not None
+        async with self._session.get(self._server + path) as response:
+            if response.status >= 400:
+                raise ApiError(f"HTTP {response.status}")
+            return await response.text()
+
     def _path(self, kind: str, namespace: str, name: str = "") -> str:
         path = COLLECTIONS[kind].format(namespace=namespace)
         return f"{path}/{name}" if name else path

@@ -105,6 +105,14 @@ def memory_mb(cluster: Cluster) -> dict[str, float]:
     return {p["name"]: p["pssBytes"] / 1e6 for p in cluster.status()["processes"]}
 
 
+async def reconciles(cluster: Cluster) -> float:
+    """How often control's controllers have decided so far."""
+    async with Api.from_kubeconfig(cluster.kubeconfig) as api:
+        text = await api.text("/metrics")
+    lines = [line for line in text.splitlines() if line.startswith("loopkube_reconciles_total{")]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
 async def timed(cluster: Cluster, kind: str, objects: list[Object], is_ready: Callable[[Object], bool]) -> float:
     """Creates them all; returns the seconds until every one is ready."""
     path = {
@@ -151,6 +159,7 @@ def measure_deployments(count: int, nodes: int, seconds: float) -> list[Figure]:
         figures = [
             Figure(f"{what}: all ready", span_s, "s", goal),
             Figure(f"{what}: pods ready", count * REPLICAS / span_s, "/s", more_is_better=True),
+            Figure(f"{what}: reconciles", asyncio.run(reconciles(cluster)) / span_s, "/s", more_is_better=True),
             *costs(what, meter, cluster),
         ]
         percent, note = idle_percent(cluster, seconds)
@@ -165,6 +174,7 @@ def measure_pods(count: int, nodes: int) -> list[Figure]:
         return [
             Figure(f"{what}: all Running and Ready", span_s, "s", PODS_GOAL_S * count / 10_000),
             Figure(f"{what}: pods ready", count / span_s, "/s", more_is_better=True),
+            Figure(f"{what}: reconciles", asyncio.run(reconciles(cluster)) / span_s, "/s", more_is_better=True),
             *costs(what, meter, cluster),
         ]
 

@@ -15,6 +15,7 @@ from control.api.objects import Object
 from control.api.status import StatusError
 from control.apiserver import discovery
 from control.apiserver.exchange import JSON, Answer, Request
+from control.apiserver.numbers import CONTENT_TYPE, Statistics, exposition
 from control.apiserver.paths import method_not_allowed, not_served
 
 HEALTH = ("/livez", "/readyz", "/healthz")
@@ -24,7 +25,18 @@ OPENAPI_PROTOBUF_ASKED = (
     "application/com.github.proto-openapi.spec.v2.v1.0+protobuf",
 )
 OPENAPI_PROTOBUF = OPENAPI_PROTOBUF_ASKED[1]  # what is returned: "@" is no character of a media type, Go refuses it
-ROOT_PATHS = ("/api", "/api/v1", "/apis", "/healthz", "/livez", "/openapi/v2", "/openapi/v3", "/readyz", "/version")
+ROOT_PATHS = (
+    "/api",
+    "/api/v1",
+    "/apis",
+    "/healthz",
+    "/livez",
+    "/metrics",
+    "/openapi/v2",
+    "/openapi/v3",
+    "/readyz",
+    "/version",
+)
 _AGGREGATED = "APIGroupDiscoveryList"
 
 
@@ -41,7 +53,8 @@ def health(request_path: str, verbose: bool) -> Answer:
 
 class Documents:
     def __init__(self, address: Callable[[], str]) -> None:
-        """`address` is where this server is reached, as host:port."""
+        """`address` is where this server is reached, as host:port; `statistics` are the controllers', if any."""
+        self.statistics: Callable[[], Statistics] = dict
         self._address = address
         self._made: dict[str, tuple[bytes, str]] = {}
 
@@ -55,6 +68,8 @@ class Documents:
             return self._openapi(path, request)
         if path == "/":
             return self._json(request, path, lambda: {"paths": list(ROOT_PATHS)})
+        if path == "/metrics":
+            return Answer(200, exposition(self.statistics), CONTENT_TYPE)
         if path == "/version":
             return self._json(request, path, discovery.version_info)
         return self._discovery(path, request)

@@ -123,7 +123,8 @@ class ApiServer:
         self.metrics = Metrics(
             self.context, kubelet_socket, worker_sockets, resolution_s=metrics_resolution_s, scale=time_scale
         )
-        self.handlers = Handlers(self.context, Documents(lambda: self.address), self._subresources, self.metrics)
+        self.documents = Documents(lambda: self.address)
+        self.handlers = Handlers(self.context, self.documents, self._subresources, self.metrics)
         self._runner: web.ServerRunner | None = None
         self._flows: set[Flow] = set()
         self._tending: asyncio.Task[None] | None = None

@@ -93,6 +93,7 @@ class ControlPlane:
         kinds = {kind for controller in controllers for kind in controller.watches}
         self.mirror = Mirror(client, kinds.union(PUBLISHED_KINDS))
         self.runner = Runner(client, self.mirror, controllers, clock=clock)
+        self.server.documents.statistics = self.runner.statistics
         config = Config(
             ingress_address=addresses.host,
             http_port=self._http_port,
