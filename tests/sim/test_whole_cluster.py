@@ -17,7 +17,7 @@ from tests.sim.play import play
 SEEDS_EACH = 20
 
 
-@pytest.mark.parametrize("first", range(0, 120, SEEDS_EACH))
+@pytest.mark.parametrize("first", range(0, 240, SEEDS_EACH))
 def test_every_law_holds_at_every_instant_and_at_the_end(first: int) -> None:
     for seed in range(first, first + SEEDS_EACH):
         run = play(seed)
